@@ -1,0 +1,67 @@
+# Everything runs in .venv, which is made on first use and left alone until pyproject.toml or constraints.txt change.
+# CPU-only torch: make demo PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+
+PYTHON    ?= python3
+VENV      ?= .venv
+PIP_FLAGS ?=
+JOBS      ?= 2
+BIN       := $(VENV)/bin
+MENON     := $(BIN)/menon
+BASE      := $(VENV)/.installed-base
+DEV       := $(VENV)/.installed-dev
+# Bytecode is compiled on first use: compiling all packages up front is time that no run needs.
+INSTALL   := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_FLAGS) -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check benchmark reproduce reproduce-star base clean
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 22
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "no virtual environment; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+
+# Editable, so that a change of the sources needs no new installation.
+$(BASE): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing Menon into $(VENV)"
+	@$(INSTALL) -e .
+	@touch $@
+
+$(DEV): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing Menon and its development tools into $(VENV)"
+	@$(INSTALL) -e '.[dev]'
+	@touch $(BASE) $@
+
+demo: $(BASE) ## a small model teaches itself to reason; is it reasoning?
+	@$(MENON) run quickstart --out runs/quickstart
+	@echo "report: $(CURDIR)/runs/quickstart/report.html"
+
+test: $(DEV) ## the whole test suite, on CPU
+	@$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+check: $(DEV) ## lint, format, types, layers, unit tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" tests/unit tests/architecture
+
+benchmark: $(DEV) ## every benchmark, one JSON object per line
+	@for file in benchmarks/[!_]*.py; do $(BIN)/python $$file --json || exit 1; done
+
+reproduce: $(DEV) ## the slow tests and the quickstart from nothing
+	$(BIN)/python -m pytest -m slow
+	$(MENON) run quickstart --out runs/reproduce --fresh
+
+reproduce-star: $(BASE) ## the table and picture of docs/star.md
+	$(MENON) run star-arms --out runs/star-arms
+
+base: $(BASE) ## pre-train the embedded model from nothing
+	$(MENON) run base --out runs/base
+
+clean: ## remove the environment and caches; runs stay
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Values, errors, seeds, recipes and registries: standard library and pydantic only."""

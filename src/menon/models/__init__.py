@@ -1,0 +1,1 @@
+"""The torch side: loading and saving models, the embedded base and its tokenizer."""

@@ -1,0 +1,9 @@
+"""From a run directory to something people read: one self-contained HTML page, and a few lines for the terminal.
+
+Reports read report.json and never call a model. Pictures are made in `charts`, `blocks` and `figures`.
+"""
+
+from menon.reports.page import render, write_report
+from menon.reports.terminal import summary
+
+__all__ = ["render", "summary", "write_report"]

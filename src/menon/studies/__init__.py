@@ -1,0 +1,86 @@
+"""Studies: recipes that join the packages below; the main job lives here."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from menon.core.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from menon.teaching.doctor import DoctorReport
+
+__all__ = ["run_doctor", "run_study", "run_teach_star"]
+
+
+def run_study(
+    recipe: str,
+    *,
+    overrides: Sequence[str] = (),
+    out: Path | None = None,
+    fresh: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Run or resume the study that `recipe` (a built-in name or a TOML path) describes, and return its report.
+
+    Raises:
+        ConfigError: the recipe cannot be used. RunError: the run directory cannot. Refused: the doctor says no.
+    """
+    from menon.studies.plan import study_plan
+
+    plan = study_plan(recipe, overrides, out)
+    from menon.studies.runner import execute  # after the recipe is known to be usable: this loads torch
+
+    return execute(plan, fresh=fresh, force=force, progress=progress or Silent())
+
+
+def run_teach_star(
+    *,
+    model: str = "menon:base",
+    data: str | None = None,
+    preset: str = "star",
+    overrides: Sequence[str] = (),
+    out: Path | None = None,
+    fresh: bool = False,
+    force: bool = False,
+    limit: int | None = None,
+    style: str | None = None,
+    exemplars: Path | None = None,
+    map: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Teach `model` on the problems of `data` (or on the generated families) and return the report."""
+    from menon.studies.plan import star_plan
+
+    plan = star_plan(
+        model=model,
+        data=data,
+        preset=preset,
+        overrides=overrides,
+        out=out,
+        limit=limit,
+        style=style,
+        exemplars=exemplars,
+        map=map,
+    )
+    from menon.studies.runner import execute
+
+    return execute(plan, fresh=fresh, force=force, progress=progress or Silent())
+
+
+def run_doctor(
+    recipe: str | None = None,
+    *,
+    model: str | None = None,
+    data: str | None = None,
+    overrides: Sequence[str] = (),
+    out: Path | None = None,
+    progress: Progress | None = None,
+) -> "DoctorReport":
+    """Examine what a recipe (or a model and data) would do, without training; `out` receives doctor.json."""
+    from menon.studies.plan import doctor_recipe
+
+    checked = doctor_recipe(recipe, model=model, data=data, overrides=overrides)
+    from menon.studies.runner import diagnose
+
+    return diagnose(checked, out, progress or Silent())

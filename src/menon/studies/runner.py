@@ -1,0 +1,85 @@
+"""From a plan to a finished run directory: open or resume it, run the study, write report.json and report.html."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from menon.core.progress import Progress
+from menon.core.recipe import Section, dump_toml
+from menon.core.seeds import content_id
+from menon.models.load import load_tokenizer, source
+from menon.models.machine import manifest
+from menon.reports import write_report
+from menon.store import Run, atomic_write
+from menon.studies.assemble import assemble
+from menon.studies.bootstrap import bootstrap, doctor_report
+from menon.studies.comparison import comparison
+from menon.studies.material import gather
+from menon.studies.plan import Plan
+from menon.studies.pretrain import pretrain
+from menon.studies.recipe import Bootstrap, Comparison, Pretrain
+from menon.teaching.doctor import DoctorReport
+from menon.teaching.learner import Learner
+
+REPORT = "report.json"
+
+
+def execute(plan: Plan, *, fresh: bool, force: bool, progress: Progress) -> dict[str, Any]:
+    """Run or resume the plan's study, write its reports, and return report.json with the run's path."""
+    text = dump_toml(plan.recipe)
+    described = {**_manifest(plan.recipe, text), "command": plan.command}
+    with Run.create_or_resume(plan.folder, recipe_toml=text, manifest=described, fresh=fresh) as run:
+        report = {**_study(run, plan.recipe, force, progress), "command": plan.command, "manifest": run.manifest}
+        atomic_write(plan.folder / REPORT, json.dumps(report, indent=1, ensure_ascii=False))
+        if isinstance(plan.recipe, Bootstrap):
+            write_report(plan.folder)
+    return {**report, "run": str(plan.folder)}
+
+
+def diagnose(recipe: Bootstrap, out: Path | None, progress: Progress) -> DoctorReport:
+    """Run only the doctor of a bootstrap recipe; `out` receives doctor.json."""
+    learner = Learner(recipe.model, device=recipe.device, dtype=recipe.dtype, slots=recipe.slots)
+    report = doctor_report(recipe, gather(recipe), learner, progress)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        atomic_write(out / "doctor.json", json.dumps(report.to_json(), indent=1))
+    return report
+
+
+def _study(run: Run, recipe: Section, force: bool, progress: Progress) -> dict[str, Any]:
+    if isinstance(recipe, Pretrain):
+        return pretrain(run, recipe, progress)
+    if isinstance(recipe, Comparison):
+        return comparison(run, recipe, progress)
+    assert isinstance(recipe, Bootstrap)
+    material = gather(recipe)
+    outcome = bootstrap(run, recipe, material, force=force, progress=progress)
+    return assemble(run, recipe, material, outcome)
+
+
+def _manifest(recipe: Section, text: str) -> dict[str, Any]:
+    hashes = {"recipe": content_id("recipe", text)}
+    if isinstance(recipe, Bootstrap | Comparison):
+        tokenizer = load_tokenizer(recipe.model)
+        hashes["tokenizer"] = content_id("tokenizer", sorted(tokenizer.get_vocab().items()))
+        if weights := weights_file_hash(recipe.model):
+            hashes["weights"] = weights
+    if isinstance(recipe, Bootstrap) and Path(recipe.data).is_file():
+        hashes["data"] = _file_hash([Path(recipe.data)])
+    return manifest(**hashes)
+
+
+def weights_file_hash(model: str) -> str | None:
+    """Return a hash of a local model's weight files, None for a hub id."""
+    folder = source(model)
+    return _file_hash(sorted(folder.glob("*.safetensors"))) if isinstance(folder, Path) else None
+
+
+def _file_hash(paths: list[Path]) -> str:
+    digest = sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()[:20]

@@ -1,0 +1,1 @@
+"""Teaching: sample, grade, select or weigh, learn."""

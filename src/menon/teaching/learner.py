@@ -1,0 +1,138 @@
+"""The weights that a loop learns: the base, its fine-tuned checkpoints, and the sampler over the current one.
+
+Weights are loaded when they are first needed, so a resumed run whose units are done never touches the model. Left out:
+sharded models; they are loaded and saved by the same calls, but only one process trains them here.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from menon.core.errors import ConfigError
+from menon.models.load import Loaded, load_model, save_model
+from menon.sampling.local import LocalSampler
+from menon.store import atomic_directory, atomic_remove
+from menon.teaching.config import StarConfig, TrainConfig
+from menon.teaching.rows import Epochs, Row
+from menon.teaching.train import STATE, Step, load_state, make_optimizer, save_state, train
+
+
+class Learner:
+    """A base model and whichever checkpoint of it is current."""
+
+    def __init__(self, spec: str, *, device: str = "auto", dtype: str = "auto", slots: int = 128):
+        self.spec, self._device, self._dtype, self._slots = spec, device, dtype, slots
+        self._base: Loaded | None = None
+        self._current: Any = None
+        self._folder: Path | None = None
+        self._loaded_folder: Path | None = None
+
+    @property
+    def base(self) -> Loaded:
+        """The base model, loaded on first use and never changed."""
+        if self._base is None:
+            self._base = load_model(self.spec, device=self._device, dtype=self._dtype)
+        return self._base
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.base.tokenizer
+
+    def use(self, folder: Path | None) -> None:
+        """Make the checkpoint in `folder` current (None: the base)."""
+        self._folder = folder
+
+    def sampler(self) -> LocalSampler:
+        """Return a sampler over the current weights."""
+        name = self.spec if self._folder is None else f"{self.spec}@{self._folder.name}"
+        return LocalSampler(self._model(), self.base.tokenizer, name=name, slots=self._slots)
+
+    def _model(self) -> Any:
+        if self._folder is None:
+            return self.base.model
+        if self._loaded_folder != self._folder:
+            self._current = self._load(self._folder)
+            self._loaded_folder = self._folder
+        return self._current
+
+    def _load(self, folder: Path) -> Any:
+        if (folder / "adapter_config.json").exists():
+            return _peft().PeftModel.from_pretrained(copy.deepcopy(self.base.model), folder).merge_and_unload().eval()
+        dtype = str(self.base.model.dtype).removeprefix("torch.")
+        return load_model(str(folder), device=str(self.base.device), dtype=dtype).model
+
+    def fit(
+        self,
+        rows: Sequence[Row],
+        folder: Path,
+        star: StarConfig,
+        config: TrainConfig,
+        *,
+        steps: int,
+        names: Sequence[str | int],
+        token_budget: int | None = None,
+        save_every: int = 0,
+    ) -> Iterator[Step]:
+        """Fine-tune on `rows` from the base (or from the current weights) and write the checkpoint to `folder`.
+
+        Args:
+            names: name the order of the rows.
+            token_budget: stop after this many real tokens, even before `steps`.
+            save_every: write the optimizer's state every so many steps beside `folder`, to go on from.
+        """
+        model = copy.deepcopy(self.base.model if star.restart else self._model())
+        if star.lora_rank:
+            model = _with_lora(model, star)
+        optimizer = make_optimizer(model, config)
+        partial = folder.with_name(f"{folder.name}.partial")
+        first, history = 0, []
+        if (partial / STATE).exists():
+            first, history = load_state(partial, model, optimizer)
+        # Steps done before an interruption are reported again, so that whoever counts them sees one whole run.
+        yield from history
+        seen = sum(step.tokens for step in history)
+        epochs = Epochs(rows, config.tokens_per_batch, *names)
+        for step in train(
+            model,
+            epochs.batch,
+            config,
+            steps=steps if token_budget is None or seen < token_budget else first,
+            pad=self.tokenizer.pad_token_id,
+            optimizer=optimizer,
+            first_step=first,
+        ):
+            seen += step.tokens
+            history.append(step)
+            yield step
+            if token_budget is not None and seen >= token_budget:
+                break
+            if save_every and (step.step + 1) % save_every == 0 and step.step + 1 < steps:
+                with atomic_directory(partial) as temporary:
+                    save_state(temporary, model, optimizer, step.step + 1, history)
+        with atomic_directory(folder) as temporary:
+            save_model(temporary, model, self.tokenizer)
+        atomic_remove(partial)
+        model = model.merge_and_unload() if star.lora_rank else model
+        self._current, self._loaded_folder, self._folder = model.eval(), folder, folder
+
+
+def _with_lora(model: Any, star: StarConfig) -> Any:
+    config = _peft().LoraConfig(
+        r=star.lora_rank,
+        lora_alpha=star.lora_alpha,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+        lora_dropout=0.0,
+    )
+    return _peft().get_peft_model(model, config)
+
+
+def _peft() -> Any:
+    try:
+        import peft
+    except ImportError as error:
+        raise ConfigError(
+            "star.lora_rank needs the package peft: pip install 'menon[train]', or set it to 0"
+        ) from error
+    return peft
