@@ -77,6 +77,7 @@ def build_model(
     )
     config.rope_parameters = {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 1.0}
     model = GPTNeoXForCausalLM(config)
+    model.generation_config.do_sample = True  # servers sample only when the model says so
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

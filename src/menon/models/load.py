@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from menon.core.errors import ConfigError
 
@@ -62,7 +63,7 @@ def load_model(spec: str, *, device: str = "auto", dtype: str = "auto") -> Loade
         model = AutoModelForCausalLM.from_pretrained(
             str(origin), dtype=kind, use_safetensors=True, trust_remote_code=False
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ConfigError(_explain(spec, error)) from error
     model = model.to(place).eval()  # pyright: ignore[reportArgumentType]
     return Loaded(model=model, tokenizer=tokenizer, spec=spec, weights_hash=weights_hash(model))
@@ -83,7 +84,7 @@ def load_tokenizer(spec: str) -> Any:
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(origin), trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ConfigError(_explain(spec, error)) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -138,6 +139,6 @@ def _explain(spec: str, error: Exception) -> str:
     if "trust_remote_code" in str(error):
         return f"{spec!r} needs code from its repository, which Menon never runs; use an architecture of transformers"
     return (
-        f"cannot load {spec!r}: {first}. Allowed: {EMBEDDED}, a folder with config.json, safetensors and a tokenizer, or "
-        "a Hugging Face id (needs the network or a filled cache; HF_HUB_OFFLINE=1 uses the cache alone)"
+        f"cannot load {spec!r}: {first}. Allowed: {EMBEDDED}, a folder with config.json, safetensors and a tokenizer, "
+        "or a Hugging Face id (needs the network or a filled cache; HF_HUB_OFFLINE=1 uses the cache alone)"
     )

@@ -16,6 +16,8 @@ from menon.problems.facts import FACTS, code_of
 from menon.problems.splits import Family
 
 ORIGINALS_PER_FAMILY = 120
+# Difficulties whose share of the text is steered while the model is trained.
+STEERED: Mapping[str, tuple[int, ...]] = {"addition": (5, 6), "chain": (6, 7, 8), "facts": (3,)}
 END_OF_RATIONALE = "#"
 
 
@@ -23,8 +25,8 @@ END_OF_RATIONALE = "#"
 class Mixture:
     """Shares of document kinds and, per family, of difficulties (weights, need not add up to one).
 
-    `hard` scales the weights of a family's hard band; pre-training moves it to keep the band half-known. Documents
-    that show the answer have a fixed share of the hard band, `hinted_hard`: so the base can often derive a hard answer
+    `hard` scales the weights of a family's `steered` difficulties; pre-training moves it to keep them half-known.
+    Documents that show the answer have a fixed share of them, `hinted_hard`: so the base can often derive a hard answer
     that it is shown, and seldom one that it is not, which is what rationalization lives on.
     """
 
@@ -47,6 +49,7 @@ class Mixture:
         }
     )
     hinted_hard: float = 0.25
+    steered: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: dict(STEERED))
     hard: Mapping[str, float] = field(default_factory=lambda: {"addition": 0.0, "chain": 0.0, "facts": 0.0})
 
 
@@ -79,12 +82,12 @@ def worked(problem: Problem, kind: str) -> Document:
 def originals(family: Family) -> list[Problem]:
     """List the problems of `family` that the corpus repeats word for word, evenly over its difficulties.
 
-    Those of addition leave its hard band out: a few dozen repeated sums are enough to teach the column procedure at
-    their length, and there would be nothing left to bootstrap.
+    Those of addition leave the steered difficulties out: a few dozen repeated sums are enough to teach the column
+    procedure at their length, and there would be nothing left to bootstrap.
     """
     if family.name == "facts":
         return [FACTS.problem("original", i) for i in range(len(FACTS.keys("original")))]
-    levels = [d for d in family.difficulties if family.name != "addition" or d not in family.hard_band]
+    levels = [d for d in family.difficulties if family.name != "addition" or d not in STEERED["addition"]]
     return [family.problem("original", i, difficulty=levels[i % len(levels)]) for i in range(ORIGINALS_PER_FAMILY)]
 
 
@@ -112,7 +115,7 @@ class Corpus:
             return worked(rng.choice(self._originals[family.name]), rng.choices(["original", "direct"], [0.8, 0.2])[0])
         hard = mixture.hinted_hard if kind == "hinted" else mixture.hard[family.name]
         weights = {
-            level: weight * (hard if level in family.hard_band else 1.0)
+            level: weight * (hard if level in mixture.steered[family.name] else 1.0)
             for level, weight in mixture.difficulties[family.name].items()
         }
         level = rng.choices(list(weights), list(weights.values()))[0]

@@ -81,12 +81,12 @@ class Choice:
 
 def cut(probs_BV: Tensor, top_p_B: Tensor, top_k_B: Tensor) -> Tensor:
     """Zero all but each row's `top_k` likeliest ids and, of those, the fewest that hold `top_p` of their mass."""
-    ordered, ids = probs_BV.sort(-1, descending=True, stable=True)
+    ordered, ids = probs_BV.sort(dim=-1, descending=True, stable=True)
     rank = torch.arange(ordered.shape[-1], device=ordered.device)
     ordered = ordered.masked_fill(rank >= top_k_B[:, None], 0)
     ordered = ordered / ordered.sum(-1, keepdim=True)
     before = ordered.cumsum(-1) - ordered
-    ordered = ordered.masked_fill((before >= top_p_B[:, None]) & (rank > 0), 0)
+    ordered = ordered.masked_fill((before >= top_p_B[:, None]) & (top_p_B[:, None] < 1) & (rank > 0), 0)
     return torch.zeros_like(probs_BV).scatter(-1, ids, ordered)
 
 

@@ -158,7 +158,7 @@ class Cohort:
         used = slice(self.low, self.column)
         for index, store in self.layers.items():
             device = store.keys.device
-            self.layers[index] = store.resized(torch.tensor(rows, device=device), len(self), self.capacity, used, 0)
+            self.layers[index] = store.resized(torch.tensor(rows, device=device), len(self), self.capacity, used)
         self.starts = [self.starts[row] for row in rows]
         self.plans.clear()
 
@@ -168,16 +168,17 @@ class Cohort:
         parts = [(cohort, column - cohort.column) for cohort in (self, other)]
         starts = [start + shift for cohort, shift in parts for start in cohort.starts]
         out = Cohort(starts, column, max(cohort.limit + shift for cohort, shift in parts), self.kind)
-        for index, store in self.layers.items():
-            first, width = self.kind(len(out), out.capacity, store.key_view(), store.value_view()), 0
+        for index, like in (self.layers | other.layers).items():
+            store, first = self.kind(len(out), out.capacity, like.key_view(), like.value_view()), 0
             # Columns left of a row's start are read (with weight 0), so they must be finite.
-            zero = store.keys.new_zeros(())
-            first.put(slice(None), slice(out.low, column), zero, zero)
+            zero = like.keys.new_zeros(())
+            store.put(slice(None), slice(out.low, column), zero, zero)
             for cohort, shift in parts:
-                used = slice(cohort.low, cohort.column)
-                keys, values = cohort.layers[index].view(len(cohort), used)
-                target = slice(used.start + shift, used.stop + shift)
-                first.put(slice(width, width + len(cohort)), target, keys, values)
-                width += len(cohort)
-            out.layers[index] = first
+                if index in cohort.layers:  # a cohort of one-token prompts has stored nothing before its first step
+                    used = slice(cohort.low, cohort.column)
+                    keys, values = cohort.layers[index].view(len(cohort), used)
+                    target = slice(used.start + shift, used.stop + shift)
+                    store.put(slice(first, first + len(cohort)), target, keys, values)
+                first += len(cohort)
+            out.layers[index] = store
         return out

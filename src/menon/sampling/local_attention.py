@@ -152,14 +152,13 @@ class _Extras:
 def _attend_prompt(query: Tensor, key: Tensor, value: Tensor, window: int | None, extras: _Extras) -> Tensor:
     """Attend causally within right-padded prompts: pads lie behind every real token, so none of those sees them."""
     length, groups = query.shape[2], query.shape[1] // key.shape[1]
-    narrow = window is not None and window < length
-    if extras.plain and not narrow:
+    if extras.plain and (window is None or window >= length):
         return functional.scaled_dot_product_attention(
             query, key, value, is_causal=True, scale=extras.scale, enable_gqa=groups > 1
         )
     place = torch.arange(length, device=query.device)
     back = place[:, None] - place
-    seen = (back >= 0) & (back < window) if narrow else back >= 0
+    seen = (back >= 0) if window is None else (back >= 0) & (back < window)
     if groups > 1:
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     if extras.plain:
@@ -204,7 +203,7 @@ def attend_bags(cohort: Cohort, store: BagStore, query: Tensor, columns: slice, 
     Scores are sums of the keys' rows [d, columns] weighted by the query, outputs are sums of the values' rows weighted
     by the attention: both stream memory once, where one matrix product per row and head mostly waits.
     """
-    rows, heads, _, width = query.shape
+    rows, heads, _, _ = query.shape
     groups = heads // store.keys.shape[1]
     plan = _bag_plan(cohort, store, columns, groups)
     table = store.keys.view(-1, store.keys.shape[-1])

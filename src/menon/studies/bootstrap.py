@@ -50,7 +50,7 @@ def bootstrap(run: Run, recipe: Bootstrap, material: Material, *, force: bool, p
     """Run or resume the study.
 
     Raises:
-        Refused: the doctor found that teaching cannot work (unless `force`), or a round kept nothing.
+        Refused: the doctor found that teaching cannot work, or a round kept nothing (unless `force`).
     """
     learner = Learner(recipe.model, device=recipe.device, dtype=recipe.dtype, slots=recipe.slots)
     doctor = _doctor(run, recipe, material, learner, progress)
@@ -62,7 +62,7 @@ def bootstrap(run: Run, recipe: Bootstrap, material: Material, *, force: bool, p
     asking = material.asking(recipe.evaluation.temperature, recipe.evaluation.max_tokens)
     progress.say("examining the base")
     before = _examine(run, recipe, material, learner.sampler, asking, "before", progress)
-    rounds, per_round = _teach(run, recipe, material, learner, asking, before, progress)
+    rounds, per_round = _teach(run, recipe, material, learner, asking, before, force, progress)
     progress.say("examining the taught model")
     after = _examine(run, recipe, material, learner.sampler, asking, "after", progress)
     direct = _direct(run, recipe, material, learner, rounds, progress) if recipe.direct_control else None
@@ -145,6 +145,7 @@ def _teach(
     learner: Learner,
     asking: Asking,
     before: Examination,
+    force: bool,
     progress: Progress,
 ) -> tuple[list[Round], list[list[Graded]]]:
     loop = Loop(
@@ -157,6 +158,7 @@ def _teach(
         train=recipe.train,
         seed=recipe.seed,
         save_every=recipe.save_every,
+        force=force,
         progress=progress,
     )
     rounds, per_round = [], [before.test]
@@ -181,9 +183,12 @@ def _share(graded: Sequence[Graded]) -> float:
 
 def _direct(
     run: Run, recipe: Bootstrap, material: Material, learner: Learner, rounds: Sequence[Round], progress: Progress
-) -> list[Graded]:
-    """Train the base on answers alone, with as many tokens as the last round's model was trained on."""
-    budget = rounds[-1].trained_tokens if recipe.star.restart else sum(r.trained_tokens for r in rounds)
+) -> list[Graded] | None:
+    """Train the base on answers alone, with as many tokens as the taught model was trained on; None if on none."""
+    trained = [report.trained_tokens for report in rounds if report.trained_tokens]
+    if not trained:
+        return None
+    budget = trained[-1] if recipe.star.restart else sum(trained)
     steps = max(1, budget // (recipe.train.tokens_per_batch * recipe.train.accumulate) * 2)
     star = recipe.star.model_copy(
         update={

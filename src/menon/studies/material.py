@@ -6,7 +6,7 @@ from menon.core.errors import ConfigError
 from menon.core.seeds import rng_for
 from menon.core.values import Problem
 from menon.problems.datasets import Dataset, load_problems
-from menon.problems.prompts import STYLES, PromptStyle
+from menon.problems.prompts import STYLES, Gsm8k, PromptStyle
 from menon.studies.questions import FamilyQuestions, FixedQuestions, test_questions
 from menon.studies.recipe import Bootstrap
 from menon.teaching.evaluate import Asking
@@ -56,7 +56,7 @@ def gather(recipe: Bootstrap) -> Material:
                 [*recipe.families, *([recipe.control_family] if recipe.control_family else [])],
                 recipe.evaluation.per_difficulty,
             ),
-            style=STYLES.get(recipe.style),
+            style=_style(recipe, recipe.style),
             few_shot=None,
             audited=True,
             dataset=None,
@@ -80,11 +80,20 @@ def gather(recipe: Bootstrap) -> Material:
     )
 
 
+def _style(recipe: Bootstrap, name: str) -> PromptStyle:
+    style = STYLES.get(name)
+    if recipe.star.hint == "answer":
+        return style
+    if not isinstance(style, Gsm8k):
+        raise ConfigError(f"star.hint = 'solution' needs style 'gsm8k', got style {name!r}; set star.hint = 'answer'")
+    return replace(style, solution_hint=True)
+
+
 def _styles(recipe: Bootstrap, first: Problem) -> tuple[PromptStyle, PromptStyle | None]:
     name = recipe.style
     if name == "auto":
         name = "commonsenseqa" if first.choices else "gsm8k"
-    style = STYLES.get(name)
+    style = _style(recipe, name)
     if not recipe.exemplars:
         return style, None
     shots = load_problems(recipe.exemplars).problems[: recipe.shots]

@@ -12,6 +12,7 @@ from menon.core.errors import ConfigError
 from menon.core.recipe import Section, dump_toml, load_recipe
 from menon.core.seeds import content_id
 from menon.studies.recipe import STUDIES, Bootstrap, Comparison
+from menon.teaching.config import PRESETS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +55,12 @@ def star_plan(
 ) -> Plan:
     """Build the recipe that the flags of `menon teach star` describe: the quickstart's, fitted to the data."""
     changes = [f"model={json.dumps(model)}", f"star.preset={json.dumps(preset)}"]
-    words = ["menon", "teach", "star", "--model", model, "--preset", preset]
     if data:
         changes += [f"data={json.dumps(str(data))}", *ON_DATA]
+    # What the preset asks for wins over the quickstart's own choices and those for data.
+    changes += [f"star.{key}={json.dumps(value)}" for key, value in PRESETS.get(preset, {}).items()]
+    words = ["menon", "teach", "star", "--model", model, "--preset", preset]
+    if data:
         words += ["--data", str(data)]
     for flag, value in (("limit", limit), ("style", style), ("exemplars", exemplars and str(exemplars))):
         if value:

@@ -15,7 +15,7 @@ from menon.core.seeds import seed_for
 from menon.models.embedded import build_model, build_tokenizer
 from menon.models.load import save_model, weights_hash
 from menon.problems import FAMILIES
-from menon.problems.corpus import Corpus, Document, Mixture, originals, tokenizer_texts
+from menon.problems.corpus import STEERED, Corpus, Document, Mixture, originals, tokenizer_texts
 from menon.problems.prompts import STYLES
 from menon.sampling.local import LocalSampler
 from menon.stats import wilson
@@ -59,12 +59,11 @@ def pretrain(run: Run, recipe: Pretrain, progress: Progress) -> dict[str, Any]:
 
 
 def next_hard(hard: dict[str, float], accuracy: dict[str, dict[str, float]], window: Window) -> dict[str, float]:
-    """Return the hard bands' weights for the next block, from `accuracy[family][difficulty]` of the last probe."""
+    """Return the steered weights for the next block, from `accuracy[family][difficulty]` of the last probe."""
     result = dict(hard)
     for name, weight in hard.items():
-        family = FAMILIES.get(name)
-        easy = [v for level, v in accuracy[name].items() if int(level) not in family.hard_band]
-        band = [v for level, v in accuracy[name].items() if int(level) in family.hard_band]
+        easy = [v for level, v in accuracy[name].items() if int(level) not in STEERED[name]]
+        band = [v for level, v in accuracy[name].items() if int(level) in STEERED[name]]
         if sum(easy) / len(easy) < window.easy:
             continue
         if sum(band) / len(band) < window.low:
@@ -89,7 +88,9 @@ class _Blocks:
         def compute(_writer: Any) -> dict[str, Any]:
             self._restore(number)
             stream = _Stream(self, hard, documents)
-            rate = recipe.train.learning_rate * _decay(first / recipe.steps, recipe.decay_from)
+            rate = recipe.train.learning_rate * _decay(
+                first / (recipe.schedule_steps or recipe.steps), recipe.decay_from
+            )
             config = recipe.train.model_copy(
                 update={"learning_rate": rate, "warmup_steps": recipe.train.warmup_steps if number == 0 else 0}
             )

@@ -1,9 +1,10 @@
 """The recipes of the built-in studies."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError, model_validator
 
+from menon.core.errors import ConfigError
 from menon.core.recipe import Section
 from menon.teaching.config import StarConfig, TrainConfig
 
@@ -66,6 +67,20 @@ class Comparison(Section):
     evaluation: Evaluation = Evaluation()
     arms: tuple[Arm, ...] = ()
 
+    @model_validator(mode="after")
+    def _check_arms(self) -> Self:
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"arms need different names, got {', '.join(names)}")
+        for arm in self.arms:
+            try:
+                StarConfig.model_validate({**self.star, **arm.star})
+            except ValidationError as error:
+                first = error.errors()[0]
+                place = ".".join(["star", *map(str, first["loc"])])
+                raise ConfigError(f"arm {arm.name!r}: {place}: {first['msg'].removeprefix('Value error, ')}") from None
+        return self
+
 
 class Window(Section):
     """Where pre-training holds the hard bands, and what counts as knowing the easy ones (shares right)."""
@@ -86,6 +101,7 @@ class Pretrain(Section):
     heads: int = Field(default=4, ge=1)
     steps: int = Field(default=8000, ge=1)
     block: int = Field(default=200, ge=1, description="steps between probes; the mixture may change there")
+    schedule_steps: int = Field(default=0, ge=0, description="length of the learning rate's schedule; 0: `steps`")
     decay_from: float = Field(
         default=0.5, ge=0, le=1, description="share of the run after which the learning rate falls"
     )

@@ -91,7 +91,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "temperature": 0.7,
         "rationalize": False,
         "dedupe": "equations",
-        "filter": "steps",
     },
     # E-step: sample; M-step: from the base on this round's samples only (Algorithm 1 of ReST-EM).
     "rest-em": {

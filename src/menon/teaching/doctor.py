@@ -183,11 +183,16 @@ def _findings(
 
 def _too_long(loaded: Loaded, asking: Asking, problems: Sequence[Problem]) -> Iterator[Finding]:
     longest = max(len(loaded.tokenizer(asking.style.prompt(p)).input_ids) for p in problems)
-    if loaded.context and longest + asking.max_tokens > loaded.context:
+    if loaded.context and longest >= loaded.context:
+        yield _warn(
+            f"the longest prompt has {longest} tokens and the model takes {loaded.context}: such questions fail",
+            "shorter questions, fewer demonstrations, or a model with more positions",
+        )
+    elif loaded.context and longest + asking.max_tokens > loaded.context:
         yield _warn(
             f"the longest prompt has {longest} tokens; with {asking.max_tokens} new ones that is more than the model's "
             f"{loaded.context}",
-            f"--set star.max_tokens={max(1, loaded.context - longest)}, or fewer demonstrations",
+            f"--set star.max_tokens={loaded.context - longest}, or fewer demonstrations",
         )
 
 

@@ -5,11 +5,16 @@ sharded models; they are loaded and saved by the same calls, but only one proces
 """
 
 import copy
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from menon.core.errors import ConfigError
+from menon.core.seeds import seed_for
 from menon.models.load import Loaded, load_model, save_model
 from menon.sampling.local import LocalSampler
 from menon.store import atomic_directory, atomic_remove
@@ -30,9 +35,19 @@ class Learner:
 
     @property
     def base(self) -> Loaded:
-        """The base model, loaded on first use and never changed."""
+        """The base model, loaded on first use and never changed.
+
+        Raises:
+            ConfigError: it cannot be loaded, or its tokenizer has no end token to learn to stop with.
+        """
         if self._base is None:
-            self._base = load_model(self.spec, device=self._device, dtype=self._dtype)
+            base = load_model(self.spec, device=self._device, dtype=self._dtype)
+            if base.tokenizer.eos_token_id is None:
+                raise ConfigError(
+                    f"the tokenizer of {self.spec!r} has no end token (eos_token), so the model could not learn where "
+                    "an answer ends; set tokenizer.eos_token and save the tokenizer again"
+                )
+            self._base = base
         return self._base
 
     @property
@@ -58,9 +73,21 @@ class Learner:
 
     def _load(self, folder: Path) -> Any:
         if (folder / "adapter_config.json").exists():
-            return _peft().PeftModel.from_pretrained(copy.deepcopy(self.base.model), folder).merge_and_unload().eval()
+            with _peft() as peft:
+                return peft.PeftModel.from_pretrained(copy.deepcopy(self.base.model), folder).merge_and_unload().eval()
         dtype = str(self.base.model.dtype).removeprefix("torch.")
         return load_model(str(folder), device=str(self.base.device), dtype=dtype).model
+
+    def _start(self, star: StarConfig, names: Sequence[str | int]) -> Any:
+        """Return a copy of the weights to train: the base's or the current ones, with an adapter where one is asked for."""
+        if not star.lora_rank:
+            return copy.deepcopy(self.base.model if star.restart else self._model())
+        base = copy.deepcopy(self.base.model)
+        if star.restart or self._folder is None:
+            return _with_lora(base, star, names)
+        # Going on means training the same adapter further, so that every checkpoint is one adapter of the base.
+        with _peft() as peft:
+            return peft.PeftModel.from_pretrained(base, self._folder, is_trainable=True)
 
     def fit(
         self,
@@ -81,9 +108,7 @@ class Learner:
             token_budget: stop after this many real tokens, even before `steps`.
             save_every: write the optimizer's state every so many steps beside `folder`, to go on from.
         """
-        model = copy.deepcopy(self.base.model if star.restart else self._model())
-        if star.lora_rank:
-            model = _with_lora(model, star)
+        model = self._start(star, names)
         optimizer = make_optimizer(model, config)
         partial = folder.with_name(f"{folder.name}.partial")
         first, history = 0, []
@@ -117,22 +142,28 @@ class Learner:
         self._current, self._loaded_folder, self._folder = model.eval(), folder, folder
 
 
-def _with_lora(model: Any, star: StarConfig) -> Any:
-    config = _peft().LoraConfig(
-        r=star.lora_rank,
-        lora_alpha=star.lora_alpha,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-        lora_dropout=0.0,
-    )
-    return _peft().get_peft_model(model, config)
+def _with_lora(model: Any, star: StarConfig, names: Sequence[str | int]) -> Any:
+    with _peft() as peft, torch.random.fork_rng(devices=[]):
+        config = peft.LoraConfig(
+            r=star.lora_rank,
+            lora_alpha=star.lora_alpha,
+            target_modules="all-linear",
+            task_type="CAUSAL_LM",
+            lora_dropout=0.0,
+        )
+        torch.manual_seed(seed_for("lora", *names))  # a resumed round has to begin with the same adapter
+        return peft.get_peft_model(model, config)
 
 
-def _peft() -> Any:
+@contextmanager
+def _peft() -> Iterator[Any]:
     try:
         import peft
     except ImportError as error:
         raise ConfigError(
             "star.lora_rank needs the package peft: pip install 'menon[train]', or set it to 0"
         ) from error
-    return peft
+    with warnings.catch_warnings():
+        # peft asks transformers for a name that transformers 5 has deprecated.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        yield peft

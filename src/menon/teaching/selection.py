@@ -64,9 +64,11 @@ def _coin(samples: Sequence[Graded], config: StarConfig, names: Sequence[str | i
     if config.filter != "random":
         return [True] * len(samples)
     # As many rows as the answer filter would keep, drawn without looking at the answer.
-    finished = [i for i, s in enumerate(samples) if s.grade.verdict in (Verdict.RIGHT, Verdict.WRONG)]
-    right = sum(s.grade.right for s in samples)
-    chosen = set(rng_for("random reward", *names).sample(finished, right))
+    wanted = sum(d.kept for d in select(samples, config.model_copy(update={"filter": "answer"})))
+    anything = config.model_copy(update={"filter": "none"})
+    order = rng_for("random reward", *names).sample(range(len(samples)), len(samples))
+    drawn = [i for i, d in zip(order, select([samples[i] for i in order], anything), strict=True) if d.kept]
+    chosen = set(drawn[:wanted])
     return [i in chosen for i in range(len(samples))]
 
 

@@ -24,6 +24,7 @@ from menon.teaching.rows import Row
 from menon.teaching.selection import KEPT, select
 
 SHARD = 400  # questions per unit of sampling
+NOT_TRAINED: dict[str, Any] = {"rows": 0, "steps": 0, "tokens": 0, "loss": None}
 
 
 class Questions(Protocol):
@@ -36,7 +37,10 @@ class Questions(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """What one round did. `unsound` counts right answers with a wrong step, kept or not."""
+    """What one round did. `unsound` counts right answers with a wrong step, kept or not.
+
+    `checkpoint` holds the model after the round: that of an earlier round, or none (the base), when nothing was learnt.
+    """
 
     arm: str
     round: int
@@ -49,7 +53,7 @@ class Round:
     steps: int
     sampled_tokens: int
     trained_tokens: int
-    loss: float
+    loss: float | None
     seconds: float
     checkpoint: str
     alarms: tuple[str, ...] = ()
@@ -78,20 +82,26 @@ class Loop:
     save_every: int = 0
     progress: Progress = field(default_factory=Silent)
     few_shot: PromptStyle | None = None
+    force: bool = False
 
     def rounds(self) -> Iterator[Round]:
         """Run the loop, yielding after each round; the learner then holds that round's weights.
 
         Raises:
-            Refused: a round kept nothing to learn from; the message names the reasons and what to change.
+            Refused: a round kept nothing to learn from; the message names the reasons and what to change. With
+                `force` such a round is reported with that message as an alarm, and the model stays as it was.
         """
         history: list[list[Graded]] = []
+        checkpoint = ""
         for number in range(1, self.config.rounds + 1):
             kept, summary = self._gather(number)
-            rows = self._rows(number, kept, history)
+            rows = self._rows(number, kept, list(history))  # a copy: the rows are made later
             history.append(kept)
-            trained = self._learn(number, rows)
-            yield self._report(number, summary, trained)
+            trained = NOT_TRAINED
+            if kept or self.config.learn != "own":
+                trained = self._learn(number, rows)
+                checkpoint = f"checkpoints/{self.arm}-{number}"
+            yield self._report(number, summary, trained, checkpoint)
 
     def _gather(self, number: int) -> tuple[list[Graded], dict[str, Any]]:
         problems = self.questions.round(number)
@@ -124,8 +134,8 @@ class Loop:
         summary = self.run.unit(stage, *names, compute=compute)
         rows = self.run.records("row", stage=stage, names_prefix=names)
         kept = [from_record(row, by_id[row["problem"]]) for row in rows if row["reason"] == KEPT]
-        if not kept:
-            raise Refused(_nothing_kept(number, summary))
+        if not kept and not self.force:
+            raise Refused(f"{_nothing_kept(number, summary)}; --force goes on with the model as it was")
         return kept, summary
 
     def _rationalised(self, problem: Problem, number: int) -> bool:
@@ -203,7 +213,7 @@ class Loop:
         folder = self.run.checkpoint(f"{self.arm}-{number}")
 
         def compute(writer: Any) -> dict[str, Any]:
-            to_learn = rows()
+            to_learn = self._fitting(rows())
             steps = self._steps(number, to_learn)
             self.progress.start(f"round {number}: train on {len(to_learn)} rows", total=steps, unit="steps")
             losses, tokens = [], 0
@@ -223,12 +233,21 @@ class Loop:
                 self.progress.advance(1, f"loss {step.loss:.3f}")
                 if step.step % 10 == 0:
                     self.run.metric(arm=self.arm, round=number, step=step.step, loss=step.loss)
-            tail = losses[-20:] or [float("nan")]
-            return {"rows": len(to_learn), "steps": steps, "tokens": tokens, "loss": sum(tail) / len(tail)}
+            tail = losses[-20:]
+            loss = sum(tail) / len(tail) if tail else None
+            return {"rows": len(to_learn), "steps": len(losses), "tokens": tokens, "loss": loss}
 
         trained = self.run.unit(self.arm, number, "train", compute=compute)
         self.learner.use(folder)
         return trained
+
+    def _fitting(self, rows: list[Row]) -> list[Row]:
+        """Leave out rows that are longer than the model's positions, and say so."""
+        context = self.learner.base.context or float("inf")
+        fitting = [row for row in rows if len(row.ids) <= context]
+        if len(fitting) < len(rows):
+            self.progress.say(f"{len(rows) - len(fitting)} rows are longer than the {context} tokens that the model takes")
+        return fitting
 
     def _steps(self, number: int, rows: Sequence[Row]) -> int:
         wanted = round(self.config.steps * self.config.step_growth ** (number - 1))
@@ -236,7 +255,7 @@ class Loop:
         per_step = self.train.tokens_per_batch * self.train.accumulate
         return max(1, min(wanted, int(self.config.max_epochs * tokens / per_step) + 1))
 
-    def _report(self, number: int, summary: dict[str, Any], trained: dict[str, Any]) -> Round:
+    def _report(self, number: int, summary: dict[str, Any], trained: dict[str, Any], checkpoint: str) -> Round:
         rows = [
             r for r in self.run.records("row", stage=self.arm, names_prefix=(number, "select")) if r["reason"] == KEPT
         ]
@@ -256,8 +275,8 @@ class Loop:
             trained_tokens=trained["tokens"],
             loss=trained["loss"],
             seconds=sum(unit.seconds for unit in units),
-            checkpoint=f"checkpoints/{self.arm}-{number}",
-            alarms=_alarms(summary, len(rows)) if self.config.learn == "own" else (),
+            checkpoint=checkpoint,
+            alarms=_alarms(number, summary, len(rows)) if self.config.learn == "own" else (),
         )
 
 
@@ -281,7 +300,7 @@ def sampled_ids(tokenizer: Any, completion: Completion) -> tuple[int, ...]:
     return (*ids, tokenizer.eos_token_id)
 
 
-def _alarms(summary: dict[str, Any], kept: int) -> tuple[str, ...]:
+def _alarms(number: int, summary: dict[str, Any], kept: int) -> tuple[str, ...]:
     samples, right = summary["samples"], summary["right"]
     alarms = []
     if summary["truncated"] > 0.1 * samples:
@@ -291,7 +310,9 @@ def _alarms(summary: dict[str, Any], kept: int) -> tuple[str, ...]:
     leaked = summary["dropped"].get("hint leaked", 0)
     if leaked > 0.05 * samples:
         alarms.append(f"{leaked} rationalisations only repeat the hint: lower star.p_rationalization")
-    if kept < 0.05 * samples:
+    if not kept:
+        alarms.append(f"{_nothing_kept(number, summary)}; the model stays as it was")
+    elif kept < 0.05 * samples:
         alarms.append(f"only {kept} of {samples} samples were kept: ask easier questions or raise star.samples")
     return tuple(alarms)
 

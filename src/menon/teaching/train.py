@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from menon.core.errors import Diverged, RunError
+from menon.core.seeds import seed_for
 from menon.teaching.config import TrainConfig
 from menon.teaching.objectives import weighted_cross_entropy
 from menon.teaching.rows import Row, collate
@@ -83,7 +84,9 @@ def train(
             rate = learning_rate(config, step, steps)
             for group in adam.param_groups:
                 group["lr"] = rate
-            loss, tokens = _accumulate_gradients(model, batch_at, config, step, pad, device, autocast)
+            with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+                torch.manual_seed(seed_for("train", step))  # dropout of a resumed run as in an uninterrupted one
+                loss, tokens = _accumulate_gradients(model, batch_at, config, step, pad, device, autocast)
             norm = float(nn.utils.clip_grad_norm_(model.parameters(), config.clip))
             if not (torch.isfinite(torch.tensor([loss, norm])).all()):
                 adam.zero_grad(set_to_none=True)

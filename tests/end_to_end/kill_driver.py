@@ -1,0 +1,88 @@
+"""Run a `menon` command in children of one warm process and kill them at random moments, until it completes.
+
+    python kill_driver.py FOLDER CHAINS KILLS SEED ARGV...
+
+Makes FOLDER/whole without any kill, then FOLDER/chain-1 and so on with up to KILLS kills each, and prints one JSON
+object. Importing torch takes seconds, so it is done once; a child is a fork, which is safe because this process has
+started no threads: it imports and never computes.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import torch
+
+torch.set_num_threads(1)
+
+# The children import these too; here it costs once.
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPTNeoXForCausalLM, PreTrainedTokenizerFast  # noqa: F401
+
+import menon.studies.runner  # noqa: F401
+from menon.cli.app import run_command
+
+
+def start(folder: Path, argv: list[str]) -> int:
+    """Fork a child that runs the command with `folder` as its working directory; return its process id."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        os.chdir(folder)
+        log = os.open(folder.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        code = run_command(argv)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        os._exit(70)
+    os._exit(code)
+
+
+def finish(folder: Path, argv: list[str]) -> float:
+    """Run the command to its end; return its seconds."""
+    began = time.perf_counter()
+    _, status = os.waitpid(start(folder, argv), 0)
+    if status != 0:
+        raise SystemExit(f"{folder.name} ended with status {status}:\n{folder.with_suffix('.log').read_text()[-4000:]}")
+    return time.perf_counter() - began
+
+
+def kill_once(folder: Path, argv: list[str], delay: float) -> bool:
+    """Start the command and kill it after `delay` seconds; return False when it was done before."""
+    child = start(folder, argv)
+    time.sleep(delay)
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0:
+        raise SystemExit(f"{folder.name} failed:\n{folder.with_suffix('.log').read_text()[-4000:]}")
+    return os.WIFSIGNALED(status)
+
+
+def main() -> None:
+    root, chains, kills, seed, argv = Path(sys.argv[1]), *map(int, sys.argv[2:5]), sys.argv[5:]
+    folders = [root / "whole", *(root / f"chain-{i + 1}" for i in range(chains))]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    seconds = finish(folders[0], argv)
+    rng, killed = random.Random(seed), []
+    for folder in folders[1:]:
+        killed.append(0)
+        # Long enough for a unit to be finished now and then, short enough for the chain not to end too soon.
+        while killed[-1] < kills and kill_once(folder, argv, rng.uniform(0, 0.4 * seconds)):
+            killed[-1] += 1
+        finish(folder, argv)
+    print(json.dumps({"seconds": seconds, "kills": killed}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
