@@ -58,9 +58,11 @@ reproduce: $(DEV) ## the slow tests and the quickstart from nothing
 
 reproduce-star: $(BASE) ## the table and picture of docs/star.md
 	$(MENON) run star-arms --out runs/star-arms
+	$(MENON) run star-shapes --out runs/star-shapes
 
 base: $(BASE) ## pre-train the embedded model from nothing
 	$(MENON) run base --out runs/base
+	@echo "weights: $(CURDIR)/runs/base/checkpoints/base; card: $(CURDIR)/runs/base/card.md"
 
 clean: ## remove the environment and caches; runs stay
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

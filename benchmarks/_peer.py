@@ -1,6 +1,7 @@
 """The peer of star_round.py: transformers' `generate` to sample and TRL's `SFTTrainer` to train, each at its fastest.
 
-A setting carries the model, its tokenizer, the requests, the kept rows and the training configuration.
+A setting carries the model, its tokenizer, the requests, the kept rows, the training configuration and the number of
+real tokens in one of Menon's steps.
 """
 
 import argparse
@@ -10,18 +11,25 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 GENERATE_BATCHES = (32, 64, 128, 256)
 LAYOUTS = ("group_by_length", "packed")
 TRIAL_PROMPTS, TRIAL_STEPS = 256, 8
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Return the wall time of `work` in seconds, and its result."""
-    started = time.perf_counter()
+class Timing(NamedTuple):
+    """Seconds on the wall and seconds of processor time; far apart, they say that others used the machine."""
+
+    wall: float
+    cpu: float
+
+
+def timed(work: Callable[[], Any]) -> tuple[Timing, Any]:
+    """Return what `work` took, and its result."""
+    wall, cpu = time.perf_counter(), time.process_time()
     result = work()
-    return time.perf_counter() - started, result
+    return Timing(time.perf_counter() - wall, time.process_time() - cpu), result
 
 
 def sample(setting: SimpleNamespace, options: argparse.Namespace, prompts: Sequence[str], batch: int) -> int:
@@ -65,11 +73,11 @@ def build_trainer(setting: SimpleNamespace, steps: int, layout: str, folder: str
     packed = layout == "packed"
     block = min(512, getattr(setting.model.config, "max_position_embeddings", 512))
     lengths = [len(row.ids) for row in setting.rows]
-    per_step = setting.train.tokens_per_batch / (block if packed else statistics.mean(lengths))
+    per_step = setting.tokens_per_step / (block if packed else statistics.mean(lengths))
     config = SFTConfig(
         output_dir=folder,
         max_steps=steps,
-        per_device_train_batch_size=max(1, int(per_step)),
+        per_device_train_batch_size=max(1, round(per_step)),
         gradient_accumulation_steps=1,
         activation_checkpointing=False,
         packing=packed,
@@ -114,12 +122,12 @@ def build_trainer(setting: SimpleNamespace, steps: int, layout: str, folder: str
 
 
 def train(setting: SimpleNamespace, steps: int, layout: str) -> SimpleNamespace:
-    """Train with TRL; return seconds of the set-up and of the training, real tokens, and the taught model."""
+    """Train with TRL; return the times of the set-up and of the training, real tokens, and the taught model."""
     with tempfile.TemporaryDirectory() as folder:
         setup, built = timed(lambda: build_trainer(setting, steps, layout, folder))
-        seconds, _ = timed(built.trainer.train)
+        took, _ = timed(built.trainer.train)
     return SimpleNamespace(
-        setup=setup, seconds=seconds, tokens=sum(built.tokens[:steps]), model=built.model.eval(), rows=built.rows
+        setup=setup, took=took, tokens=sum(built.tokens[:steps]), model=built.model.eval(), rows=built.rows
     )
 
 
@@ -130,9 +138,9 @@ def trials(setting: SimpleNamespace, options: argparse.Namespace) -> dict[str, d
     sample(setting, options, some[:16], 16)
     generate, layouts = {}, {}
     for batch in GENERATE_BATCHES:
-        seconds, tokens = timed(lambda size=batch: sample(setting, options, some, size))
-        generate[str(batch)] = round(tokens / seconds, 1)
+        took, tokens = timed(lambda size=batch: sample(setting, options, some, size))
+        generate[str(batch)] = round(tokens / took.wall, 1)
     for layout in LAYOUTS:
         done = train(setting, min(TRIAL_STEPS, options.steps), layout)
-        layouts[layout] = round(done.tokens / done.seconds, 1)
+        layouts[layout] = round(done.tokens / done.took.wall, 1)
     return {"generate_batch": generate, "training_rows": layouts}

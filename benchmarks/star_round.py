@@ -25,7 +25,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import _peer
-from _peer import timed
+from _peer import Timing, timed
 
 
 def parse() -> argparse.Namespace:
@@ -53,7 +53,7 @@ def prepare(options: argparse.Namespace) -> SimpleNamespace:
     from menon.studies.questions import FamilyQuestions
     from menon.teaching.config import StarConfig, TrainConfig
     from menon.teaching.evaluate import Asking, ask
-    from menon.teaching.rows import Row
+    from menon.teaching.rows import Epochs, Row
     from menon.teaching.selection import select
     from menon.teaching.star import encode_prompt, sampled_ids
 
@@ -74,12 +74,15 @@ def prepare(options: argparse.Namespace) -> SimpleNamespace:
     for item in kept:
         prompt = encode_prompt(loaded.tokenizer, style.prompt(item.problem))
         rows.append(Row(ids=(*prompt, *sampled_ids(loaded.tokenizer, item.completion)), prompt=len(prompt)))
+    epochs = Epochs(rows, options.tokens_per_batch, "benchmark")
     return SimpleNamespace(
         model=loaded.model,
         tokenizer=loaded.tokenizer,
         parameters=loaded.parameters,
         requests=[asking.request(problem) for problem in problems],
         rows=rows,
+        epochs=epochs,
+        tokens_per_step=statistics.mean(sum(len(row.ids) for row in epochs.batch(i)) for i in range(options.steps)),
         train=TrainConfig(tokens_per_batch=options.tokens_per_batch),
     )
 
@@ -94,13 +97,11 @@ def menon_sample(setting: SimpleNamespace, options: argparse.Namespace) -> int:
 
 def menon_train(setting: SimpleNamespace, options: argparse.Namespace) -> tuple[int, Any]:
     """Train a copy of the model with Menon's loop; return the number of real tokens and the taught model."""
-    from menon.teaching.rows import Epochs
     from menon.teaching.train import train
 
     model = copy.deepcopy(setting.model)
-    epochs = Epochs(setting.rows, options.tokens_per_batch, "benchmark")
     pad = setting.tokenizer.pad_token_id
-    steps = train(model, epochs.batch, setting.train, steps=options.steps, pad=pad)
+    steps = train(model, setting.epochs.batch, setting.train, steps=options.steps, pad=pad)
     return sum(step.tokens for step in steps), model
 
 
@@ -127,9 +128,10 @@ def repetition(setting: SimpleNamespace, options: argparse.Namespace, number: in
     row: dict[str, dict[str, float]] = {"menon": {}, "peer": {}}
     losses: dict[str, float] = {}
 
-    def put(side: str, part: str, seconds: float, tokens: int) -> None:
-        row[side] |= {f"{part}_s": round(seconds, 3), f"{part}_tokens": tokens}
-        row[side][f"{part}_tokens_per_s"] = round(tokens / seconds, 1)
+    def put(side: str, part: str, took: Timing, tokens: int) -> None:
+        row[side] |= {f"{part}_s": round(took.wall, 3), f"{part}_cpu_s": round(took.cpu, 3), f"{part}_tokens": tokens}
+        row[side][f"{part}_tokens_per_s"] = round(tokens / took.wall, 1)
+        print(f"{number + 1}: {side} {part}: {tokens} tokens in {took.wall:.1f} s", file=sys.stderr)
 
     def sample_here() -> None:
         put("menon", "sampling", *timed(lambda: menon_sample(setting, options)))
@@ -138,14 +140,14 @@ def repetition(setting: SimpleNamespace, options: argparse.Namespace, number: in
         put("peer", "sampling", *timed(lambda: _peer.sample(setting, options, prompts, batch)))
 
     def train_here() -> None:
-        seconds, (tokens, model) = timed(lambda: menon_train(setting, options))
-        put("menon", "training", seconds, tokens)
+        took, (tokens, model) = timed(lambda: menon_train(setting, options))
+        put("menon", "training", took, tokens)
         losses["menon"] = loss(model, setting)
 
     def train_there() -> None:
         done = _peer.train(setting, options.steps, layout)
-        put("peer", "training", done.seconds, done.tokens)
-        row["peer"]["setup_s"] = round(done.setup, 3)
+        put("peer", "training", done.took, done.tokens)
+        row["peer"]["setup_s"] = round(done.setup.wall, 3)
         losses["peer"] = loss(done.model, setting)
 
     for pair in ((sample_here, sample_there), (train_here, train_there)):

@@ -46,9 +46,13 @@ def answers(spec: str, problems: dict[str, tuple[Problem, str]], asking: Asking)
     return tuple(items)
 
 
+def percent(value: float | None) -> str:
+    return "none" if value is None else f"{value:.0%}"
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sampler", help="menon:base, a folder or id, http://host/v1#model, recorded:FILE, scripted:NAME")
+    parser = argparse.ArgumentParser(description="Does a model reason, or does it recite?")
+    parser.add_argument("sampler", help="menon:base, folder or id, http://host/v1#model, recorded:FILE, scripted:NAME")
     parser.add_argument("--families", nargs="+", default=["addition", "chain", "facts"])
     parser.add_argument("--originals", type=int, default=120, help="originals of each family")
     parser.add_argument("--variants", type=int, default=2, help="fresh instances of each original")
@@ -66,8 +70,8 @@ def main() -> None:
     print(report.sentence)
     for name, family in report.families.items():
         share = family.share_json()
-        shown = "no share" if share["value"] is None else f"{share['value']:.0%} [{share['low']:.0%}, {share['high']:.0%}]"
-        print(f"  {name}: {share['verdict']}; recitation share {shown}; {share['n_items']} originals")
+        value, low, high = (percent(share[key]) for key in ("value", "low", "high"))
+        print(f"  {name}: {share['verdict']}; recitation share {value} ({low} to {high}); {share['n_items']} originals")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Read a run directory, also while the run is going on: what each round kept, and why the rest was dropped.
 
-    python examples/read_a_run.py runs/quickstart
+Usage: python examples/read_a_run.py runs/quickstart
 """
 
 import sys
 from collections import Counter, defaultdict
+from pathlib import Path
 
 from menon import MenonError
 from menon.store import Run
@@ -12,7 +13,7 @@ from menon.store import Run
 SHOWN = 3
 
 
-def read(path: str) -> None:
+def read(path: Path) -> None:
     """Print the fate of every sample by round, and a few right answers from wrong steps."""
     reasons: defaultdict[tuple[str, int], Counter[str]] = defaultdict(Counter)
     unsound = []
@@ -35,6 +36,6 @@ if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: python read_a_run.py RUN")
     try:
-        read(sys.argv[1])
+        read(Path(sys.argv[1]))
     except MenonError as error:
         sys.exit(f"error: {error}")

@@ -1,9 +1,9 @@
 """Run a `menon` command in children of one warm process and kill them at random moments, until it completes.
 
-    python kill_driver.py FOLDER CHAINS KILLS SEED ARGV...
+    python kill_driver.py FOLDER KILLS PER_CHAIN SEED ARGV...
 
-Makes FOLDER/whole without any kill, then FOLDER/chain-1 and so on with up to KILLS kills each, and prints one JSON
-object. Importing torch takes seconds, so it is done once; a child is a fork, which is safe because this process has
+Makes FOLDER/whole without any kill, then FOLDER/chain-1 and so on, each killed up to PER_CHAIN times and then left to
+finish, until there were KILLS kills, and prints one JSON object. Importing torch takes seconds, so it is done once; a child is a fork, which is safe because this process has
 started no threads: it imports and never computes.
 """
 
@@ -69,16 +69,17 @@ def kill_once(folder: Path, argv: list[str], delay: float) -> bool:
 
 
 def main() -> None:
-    root, chains, kills, seed, argv = Path(sys.argv[1]), *map(int, sys.argv[2:5]), sys.argv[5:]
-    folders = [root / "whole", *(root / f"chain-{i + 1}" for i in range(chains))]
-    for folder in folders:
-        folder.mkdir(parents=True)
-    seconds = finish(folders[0], argv)
+    root, kills, per_chain, seed, argv = Path(sys.argv[1]), *map(int, sys.argv[2:5]), sys.argv[5:]
+    (root / "whole").mkdir()
+    seconds = finish(root / "whole", argv)
     rng, killed = random.Random(seed), []
-    for folder in folders[1:]:
+    while sum(killed) < kills:
+        folder = root / f"chain-{len(killed) + 1}"
+        folder.mkdir()
         killed.append(0)
         # Long enough for a unit to be finished now and then, short enough for the chain not to end too soon.
-        while killed[-1] < kills and kill_once(folder, argv, rng.uniform(0, 0.4 * seconds)):
+        wanted = min(per_chain, kills - sum(killed))
+        while killed[-1] < wanted and kill_once(folder, argv, rng.uniform(0, 0.3 * seconds)):
             killed[-1] += 1
         finish(folder, argv)
     print(json.dumps({"seconds": seconds, "kills": killed}))  # noqa: T201

@@ -88,7 +88,7 @@ class Letters:
 
 def build(name: str, *, dtype: Any = torch.float32, seed: int = 0, ends: bool = True) -> Any:
     torch.manual_seed(seed)
-    attention = "eager" if name == "gemma2" else "sdpa"  # only the former knows its soft cap
+    attention = "eager" if name in ("gemma2", "bloom") else "sdpa"
     model = AutoModelForCausalLM.from_config(CONFIGS[name](), attn_implementation=attention).eval().to(dtype)
     for parameter in model.parameters():  # large weights make peaked, varied distributions
         if parameter.dim() > 1:
@@ -166,6 +166,13 @@ def test_log_probabilities_are_those_of_the_plain_forward(name: str):
         assert ours.score(prompt, ids) == pytest.approx(expected.tolist(), abs=2e-4)
 
 
+def test_bfloat16_runs_and_scores_what_it_samples():
+    ours = sampler(build("llama", dtype=torch.bfloat16), slots=4)
+    assert ours.engine.joint
+    for completion in ours.sample(requests(logprobs=True)):
+        assert completion.logps == pytest.approx(ours.score(completion.prompt_ids or (), tokens(completion)), abs=0.5)
+
+
 def test_scores_come_back_in_order_and_do_not_depend_on_the_batch():
     ours = sampler(build("qwen2"))
     pairs = [(p, PROMPTS[(i + 1) % len(PROMPTS)]) for i, p in enumerate(PROMPTS)]
@@ -196,6 +203,28 @@ def test_a_shared_prefill_changes_nothing(name: str):
     shared = by_key(sampler(model, slots=8).sample(asked))
     apart = by_key(sampler(model, slots=8, share_prompts=False).sample(asked))
     assert {k: c.token_ids for k, c in shared.items()} == {k: c.token_ids for k, c in apart.items()}
+
+
+@pytest.mark.parametrize("name", ["llama", "neox", "gpt2", "mistral", "gemma3", "bloom"])
+def test_prompts_that_begin_alike_are_prefilled_once(name: str, monkeypatch: pytest.MonkeyPatch):
+    model = build(name, dtype=torch.float64)
+    examples = tuple(np.random.default_rng(1).integers(3, 61, size=18).tolist())
+    asked = [
+        Request(key=str(i), prompt=examples + p, seed=i, n=1 + i % 3, max_tokens=9, logprobs=True)
+        for i, p in enumerate([*PROMPTS, ()])
+    ]
+    shared, apart = sampler(model, slots=12), sampler(model, slots=12, share_prompts=False)
+    fed: list[int] = []
+    forward = model.forward
+    monkeypatch.setattr(
+        model, "forward", lambda **options: fed.append(options["input_ids"].numel()) or forward(**options)
+    )
+    expected = by_key(apart.sample(asked))
+    plain, _ = sum(fed), fed.clear()
+    for key, completion in by_key(shared.sample(asked)).items():
+        assert completion.token_ids == expected[key].token_ids
+        assert completion.logps == pytest.approx(expected[key].logps, abs=1e-9)
+    assert sum(fed) < 0.8 * plain
 
 
 def test_equal_requests_give_equal_completions():

@@ -3,7 +3,9 @@
 Reports read report.json and never call a model. Pictures are made in `charts`, `blocks` and `figures`.
 """
 
+from menon.reports.arms import write_arms
+from menon.reports.card import write_card
 from menon.reports.page import render, write_report
 from menon.reports.terminal import summary
 
-__all__ = ["render", "summary", "write_report"]
+__all__ = ["render", "summary", "write_arms", "write_card", "write_report"]

@@ -150,6 +150,7 @@ def lines(
     *,
     x_name: str = "",
     bounds: tuple[float, float] = (0.0, 1.0),
+    tick: Callable[[float], str] = formats.percent,
     width: float = WIDTH,
     height: float = 232.0,
 ) -> Markup:
@@ -165,7 +166,7 @@ def lines(
     axis = element(
         "g",
         *(element("line", x1=36, x2=x.end + 4, y1=y.at(v), y2=y.at(v), class_="grid") for v in y.ticks()),
-        *(label(32, y.at(v) + 4, formats.percent(v), anchor="end", class_="tick") for v in y.ticks()),
+        *(label(32, y.at(v) + 4, tick(v), anchor="end", class_="tick") for v in y.ticks()),
         *(label(at[p], height - 23, p, anchor="middle", class_="tick") for p in places[::every]),
         label((x.start + x.end) / 2, height - 5, x_name, anchor="middle", class_="axis-name"),
     )

@@ -6,7 +6,8 @@ columns `start[r] .. column - 1`, so that every step writes one column for all r
 Left out: pages and prefix trees (rows of one prompt copy its keys and values), quantised values.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -100,8 +101,19 @@ class Cohort:
     def layer(self, index: int, key: Tensor, value: Tensor) -> LayerStore:
         """Return the store of layer `index`, made on first use in the shape of `key` and `value`."""
         if index not in self.layers:
-            self.layers[index] = self.kind(len(self), self.capacity, key, value)
+            store = self.layers[index] = self.kind(len(self), self.capacity, key, value)
+            if self.ragged:
+                # Columns left of a row's start are read (with weight 0), so they must be finite.
+                store.put(slice(None), slice(self.low, self.column), key.new_zeros(()), value.new_zeros(()))
         return self.layers[index]
+
+    def plant(self, head: "Cohort") -> None:
+        """Begin every row with the keys and values of the one row of `head`."""
+        for index, store in head.layers.items():
+            keys, values = store.view(1, slice(0, head.column))
+            mine = self.layer(index, keys, values)
+            for rows, start in runs(self.starts):
+                mine.put(rows, slice(start, start + head.column), keys, values)
 
     def append(self, index: int, key_BH1D: Tensor, value_BH1D: Tensor) -> LayerStore:
         """Write this step's keys and values of layer `index` into the write column."""
@@ -169,10 +181,7 @@ class Cohort:
         starts = [start + shift for cohort, shift in parts for start in cohort.starts]
         out = Cohort(starts, column, max(cohort.limit + shift for cohort, shift in parts), self.kind)
         for index, like in (self.layers | other.layers).items():
-            store, first = self.kind(len(out), out.capacity, like.key_view(), like.value_view()), 0
-            # Columns left of a row's start are read (with weight 0), so they must be finite.
-            zero = like.keys.new_zeros(())
-            store.put(slice(None), slice(out.low, column), zero, zero)
+            store, first = out.layer(index, like.key_view(), like.value_view()), 0
             for cohort, shift in parts:
                 if index in cohort.layers:  # a cohort of one-token prompts has stored nothing before its first step
                     used = slice(cohort.low, cohort.column)
@@ -180,5 +189,13 @@ class Cohort:
                     target = slice(used.start + shift, used.stop + shift)
                     store.put(slice(first, first + len(cohort)), target, keys, values)
                 first += len(cohort)
-            out.layers[index] = store
         return out
+
+
+def runs(values: Sequence[int]) -> Iterator[tuple[slice, int]]:
+    """Yield each stretch of equal neighbours as (places, value)."""
+    first = 0
+    for value, stretch in groupby(values):
+        last = first + sum(1 for _ in stretch)
+        yield slice(first, last), value
+        first = last

@@ -30,7 +30,7 @@ class LocalSampler:
         slots: samples under way at a time; memory for keys and values grows with it.
         max_length: longest prompt + continuation in tokens; the model's own bound by default.
         device: where to move the model; it stays where it is by default.
-        share_prompts: prefill equal prompts once.
+        share_prompts: prefill equal prompts, and equal beginnings of prompts, once.
 
     Raises:
         SamplerError: the model keeps recurrent state, is an encoder-decoder, or does not compute from a store of keys
@@ -53,7 +53,7 @@ class LocalSampler:
         self.name = name
         self.slots = slots
         self.share_prompts = share_prompts
-        self.engine = Engine(model if device is None else model.to(device))
+        self.engine = Engine(model if device is None else model.to(device), share=share_prompts)
         self.texts = Texts(tokenizer)
         self.ends = _end_ids(model, tokenizer)
         self.max_length = _shortest(max_length, _positions(self.engine.config))
@@ -68,9 +68,14 @@ class LocalSampler:
                 yield failed(request, sample, reason, model=self.name)
                 meter.finished(1)
         batcher = Batcher(self.engine, slots=self.slots, ended=self._ended)
-        for row in batcher.run(jobs, meter.tokens):
-            yield self._completion(row)
-            meter.finished(1)
+        try:
+            for row in batcher.run(jobs, meter.tokens):
+                yield self._completion(row)
+                meter.finished(1)
+        except torch.OutOfMemoryError as error:
+            raise SamplerError(
+                f"out of memory with slots={self.slots}; lower slots, max_tokens or max_length, or take a smaller type"
+            ) from error
         for request, prompt in beams:
             yield from self._search(request, prompt)
             meter.finished(request.n)

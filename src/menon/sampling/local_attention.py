@@ -5,7 +5,7 @@ head see one batch of rows, and only the attention itself goes cohort by cohort 
 models (`Padded`) run cohort by cohort with an ordinary left-padded mask.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,38 +25,47 @@ Windows = Sequence[int | None]  # per layer: how many tokens back it sees (itsel
 class Prefill(Cache):
     """Takes the keys and values of right-padded prompts [P, T] and hands them to the cohort's rows.
 
-    `rows[p]` is the range of rows that continue prompt p, `lengths[p]` its length. Prompts of one length and one row
-    each are written in a single copy.
+    `rows[p]` is the range of rows that continue prompt p, `lengths[p]` how many of its tokens are given here. When all
+    prompts begin alike, `head` holds that beginning in its one row, and the cohort's rows have it already.
     """
 
-    def __init__(self, cohort: Cohort, rows: Sequence[range], lengths: Sequence[int], windows: Windows):
+    def __init__(
+        self,
+        cohort: Cohort,
+        rows: Sequence[range],
+        lengths: Sequence[int],
+        windows: Windows,
+        head: Cohort | None = None,
+    ):
         super().__init__(layers=[])
-        self.cohort, self.windows, self.layer = cohort, windows, -1
+        self.cohort, self.windows, self.layer, self.head = cohort, windows, -1, head
+        self.before = 0 if head is None else head.column
         self.runs = list(_runs(rows, lengths))
 
     def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any):
-        fresh = layer_idx not in self.cohort.layers
         store = self.cohort.layer(layer_idx, key_states, value_states)
         end = self.cohort.column
-        if fresh and self.cohort.ragged:
-            # Columns left of a row's start are read (with weight 0), so they must be finite.
-            store.put(slice(None), slice(self.cohort.low, end), key_states.new_zeros(()), value_states.new_zeros(()))
         for rows, prompts, length in self.runs:
             keys, values = key_states[prompts, :, :length], value_states[prompts, :, :length]
             store.put(rows, slice(end - length, end), keys, values)
         self.layer = layer_idx
+        if self.head is not None:
+            keys, values = self.head.layers[layer_idx].view(1, slice(0, self.before))
+            prompts = len(key_states)
+            key_states = torch.cat((keys.expand(prompts, -1, -1, -1), key_states), 2)
+            value_states = torch.cat((values.expand(prompts, -1, -1, -1), value_states), 2)
         setattr(key_states, _MARK, self)
         return key_states, value_states
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
-        return 0
+        return self.before
 
     def get_mask_sizes(self, query_length: int, layer_idx: int) -> tuple[int, int]:
-        return query_length, 0
+        return self.before + query_length, 0
 
 
-def _runs(rows: Sequence[range], lengths: Sequence[int]):
-    """Yield (rows, prompts, length) slices that one broadcast copy can write."""
+def _runs(rows: Sequence[range], lengths: Sequence[int]) -> Iterator[tuple[slice, slice, int]]:
+    """Yield (rows, prompts, length) that one copy can write: a prompt, or neighbours of one length and one row each."""
     first = 0
     while first < len(rows):
         last = first + 1
@@ -150,14 +159,17 @@ class _Extras:
 
 
 def _attend_prompt(query: Tensor, key: Tensor, value: Tensor, window: int | None, extras: _Extras) -> Tensor:
-    """Attend causally within right-padded prompts: pads lie behind every real token, so none of those sees them."""
-    length, groups = query.shape[2], query.shape[1] // key.shape[1]
-    if extras.plain and (window is None or window >= length):
+    """Attend causally within right-padded prompts: pads lie behind every real token, so none of those sees them.
+
+    Keys may hold more tokens than there are queries; the queries are then the last ones.
+    """
+    length, groups = key.shape[2], query.shape[1] // key.shape[1]
+    if extras.plain and query.shape[2] == length and (window is None or window >= length):
         return functional.scaled_dot_product_attention(
             query, key, value, is_causal=True, scale=extras.scale, enable_gqa=groups > 1
         )
     place = torch.arange(length, device=query.device)
-    back = place[:, None] - place
+    back = place[length - query.shape[2] :, None] - place
     seen = (back >= 0) if window is None else (back >= 0) & (back < window)
     if groups > 1:
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)

@@ -26,17 +26,20 @@ SUPPORTED = (
 )
 LAYER_TYPES = {"full_attention", "sliding_attention", "chunked_attention"}
 TRIAL_FAILURES = (TypeError, ValueError, RuntimeError, AttributeError, LookupError)
+HEAD_FROM = 16  # prompts that begin with this many equal tokens have them prefilled once
 LOGITS_AT_ONCE = 2**25  # elements of a block of logits when scoring
 
 
 class Engine:
     """One model, its attention windows, and the way its forward is called.
 
-    `joint` says that all cohorts go through one forward; otherwise each has its own.
+    `joint` says that all cohorts go through one forward; otherwise each has its own. `share` prefills what all prompts
+    of a cohort begin with once.
     """
 
-    def __init__(self, model: Any, *, prefill_tokens: int | None = None):
+    def __init__(self, model: Any, *, prefill_tokens: int | None = None, share: bool = True):
         self.model = model
+        self.share = share
         self.config = model.config.get_text_config()
         _refuse(model, self.config)
         accepted = inspect.signature(model.forward).parameters
@@ -58,15 +61,34 @@ class Engine:
         column = max(lengths)
         starts = [column - length for length, count in zip(lengths, copies, strict=True) for _ in range(count)]
         cohort = Cohort(starts, column, column + limit, self._store())
+        head = self._head(prompts)
+        done = 0 if head is None else head.column
+        if head is not None:
+            cohort.plant(head)
+        rest = [length - done for length in lengths]
         first_row = 0
-        for first, last in self._chunks(lengths):
+        for first, last in self._chunks(rest):
             rows = []
             for count in copies[first:last]:
                 rows.append(range(first_row, first_row + count))
                 first_row += count
-            if max(lengths[first:last]) > 0:
-                self._prefill_chunk(cohort, prompts[first:last], lengths[first:last], rows)
+            if max(rest[first:last]) > 0:
+                self._prefill_chunk(cohort, [prompt[done:-1] for prompt in prompts[first:last]], rows, head)
         return cohort
+
+    def _head(self, prompts: Sequence[Sequence[int]]) -> Cohort | None:
+        """Prefill what all prompts have in common at their beginning, such as worked examples, if that is worth it."""
+        if not self.share or len(prompts) < 2:
+            return None
+        ordered = sorted(map(tuple, prompts))
+        least, most = ordered[0], ordered[-1]  # all others lie between these, so they share what these two share
+        common = next((i for i, (a, b) in enumerate(zip(least, most, strict=False)) if a != b), len(least))
+        common = min(common, *(len(prompt) - 1 for prompt in prompts))
+        if common < HEAD_FROM:
+            return None
+        head = Cohort([0], common, common)
+        self._prefill_chunk(head, [least[:common]], [range(1)], None)
+        return head
 
     def step(self, cohorts: Sequence[Cohort], tokens: Sequence[int]) -> Tensor:
         """Feed one token to every row and return the logits [B, V] of the next, rows stacked in cohort order."""
@@ -116,22 +138,22 @@ class Engine:
         yield first, len(lengths)
 
     def _prefill_chunk(
-        self, cohort: Cohort, prompts: Sequence[Sequence[int]], lengths: Sequence[int], rows: Sequence[range]
+        self, cohort: Cohort, texts: Sequence[Sequence[int]], rows: Sequence[range], head: Cohort | None
     ) -> None:
-        width = max(lengths)
-        ids, mask = self._padded([prompt[:-1] for prompt in prompts], width)
-        cache = Prefill(cohort, rows, lengths, self.windows)
+        """Put `texts` into the store at the end of their rows, behind what `head` holds."""
+        lengths = [len(text) for text in texts]
+        ids, mask = self._padded(texts, max(lengths))
+        cache = Prefill(cohort, rows, lengths, self.windows, head)
         options: dict[str, Any] = {"logits_to_keep": 1} if self._keep else {}
         if self._positions:
-            options["position_ids"] = torch.arange(width, device=self.device).expand(len(prompts), -1)
+            places = torch.arange(cache.before, cache.before + max(lengths), device=self.device)
+            options["position_ids"] = places.expand(len(texts), -1)
+        if self.joint:
+            mask = None
+        elif cache.before:
+            mask = torch.cat((mask.new_ones(len(texts), cache.before), mask), 1)
         with torch.inference_mode(), self._attention(), self._evaluating():
-            self.model(
-                input_ids=ids,
-                attention_mask=None if self.joint else mask,
-                past_key_values=cache,
-                use_cache=True,
-                **options,
-            )
+            self.model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **options)
 
     def _step_jointly(self, cohorts: Sequence[Cohort], ids: Tensor) -> Tensor:
         places = [place for cohort in cohorts for place in cohort.positions()]

@@ -7,6 +7,7 @@ between the two renames that replace a folder, puts the old folder back).
 import errno
 import itertools
 import os
+import re
 import shutil
 from pathlib import Path
 from types import TracebackType
@@ -93,8 +94,8 @@ class atomic_directory:
             return
         full = _free_bytes(self.path.parent) < FULL_BELOW_BYTES
         _remove(self._temp)
-        if isinstance(error, OSError) and error.errno in _CAUSES:
-            raise os_failure(error, "write", self.path) from error
+        if (code := _errno(error)) in _CAUSES:
+            raise os_failure(OSError(code, str(error)), "write", self.path) from error
         if full and isinstance(error, Exception):  # native writers raise their own kinds of error for a full disk
             raise os_failure(OSError(errno.ENOSPC, str(error)), "write", self.path) from error
 
@@ -165,6 +166,14 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def _errno(error: BaseException) -> int:
+    """Return the system's number of an error, 0 where there is none; native writers have it in their message."""
+    if isinstance(error, OSError):
+        return error.errno or 0
+    match = re.search(r"\(os error (\d+)\)", str(error))
+    return int(match.group(1)) if match else 0
 
 
 def _free_bytes(folder: Path) -> float:

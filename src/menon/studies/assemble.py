@@ -74,14 +74,27 @@ def _audit(recipe: Bootstrap, material: Material, outcome: Outcome) -> dict[str,
     }
     blocks = by_phase(reports)
     before, after = (blocks["verdict"][phase] for phase in ("before", "after"))
-    blocks["verdict"]["sentence"] = (
-        f"Before teaching: {before['label']}. After teaching itself: {after['label']}. {_gain_sentence(outcome)}"
-    )
+    blocks["verdict"]["sentence"] = f"{_verdict_sentence(before['label'], after['label'])} {_gain_sentence(outcome)}"
     blocks["original_by_difficulty"] = {
         name: {phase: report.families[name].original.rows() for phase, report in reports.items()}
         for name in reports["before"].families
     }
     return blocks
+
+
+SAID = {
+    "reasons": "reasons",
+    "recites": "recites",
+    "mixed": "does some of both",
+    "cannot do the task": "cannot do the task",
+    "cannot tell yet": "cannot be judged yet",
+}
+
+
+def _verdict_sentence(before: str, after: str) -> str:
+    if before == after:
+        return f"The model {SAID[after]}, before teaching itself and after."
+    return f"Before teaching itself the model {SAID[before]}; after it, the model {SAID[after]}."
 
 
 def _gain_sentence(outcome: Outcome) -> str:
@@ -92,8 +105,8 @@ def _gain_sentence(outcome: Outcome) -> str:
         values = first[name].overall.value, last[name].overall.value
         if name != "facts" and values[0] is not None and values[1] is not None:
             sure = "" if row.distinguishable else " (not distinguishable)"
-            parts.append(f"{name} from {values[0]:.0%} to {values[1]:.0%}{sure}")
-    return f"Hard band: {'; '.join(parts)}." if parts else "Nothing to compare."
+            parts.append(f"{name} from {100 * values[0]:.0f} % to {100 * values[1]:.0f} %{sure}")
+    return f"On hard problems: {'; '.join(parts)}." if parts else "Nothing to compare."
 
 
 def _pairs(graded: Sequence[Graded]) -> list[tuple[Problem, Grade]]:

@@ -11,7 +11,7 @@ from menon.problems.prompts import STYLES
 from menon.store import Run
 from menon.studies.questions import FamilyQuestions, test_questions
 from menon.studies.recipe import Arm, Comparison
-from menon.teaching.config import StarConfig
+from menon.teaching.config import PRESETS, StarConfig
 from menon.teaching.evaluate import Asking, Graded, evaluate
 from menon.teaching.learner import Learner
 from menon.teaching.star import Loop, Round
@@ -46,7 +46,8 @@ def comparison(run: Run, recipe: Comparison, progress: Progress) -> dict[str, An
 
 
 def _config(recipe: Comparison, arm: Arm) -> StarConfig:
-    return StarConfig.model_validate({**recipe.star, **arm.star})
+    preset = PRESETS.get(arm.star.get("preset", "star"), {})
+    return StarConfig.model_validate({**recipe.star, **preset, **arm.star})
 
 
 def _run_arm(

@@ -62,7 +62,7 @@ class Comparison(Section):
     slots: int = Field(default=128, ge=1)
     device: str = "auto"
     dtype: str = "auto"
-    star: dict[str, Any] = Field(default_factory=dict, description="options that all arms share")
+    star: dict[str, Any] = Field(default_factory=dict, description="options of all arms; an arm's preset goes before them")
     train: TrainConfig = TrainConfig()
     evaluation: Evaluation = Evaluation()
     arms: tuple[Arm, ...] = ()

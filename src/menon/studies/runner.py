@@ -10,7 +10,7 @@ from menon.core.recipe import Section, dump_toml
 from menon.core.seeds import content_id
 from menon.models.load import load_tokenizer, source
 from menon.models.machine import manifest
-from menon.reports import write_report
+from menon.reports import write_arms, write_card, write_report
 from menon.store import Run, atomic_write
 from menon.studies.assemble import assemble
 from menon.studies.bootstrap import bootstrap, doctor_report
@@ -32,9 +32,17 @@ def execute(plan: Plan, *, fresh: bool, force: bool, progress: Progress) -> dict
     with Run.create_or_resume(plan.folder, recipe_toml=text, manifest=described, fresh=fresh) as run:
         report = {**_study(run, plan.recipe, force, progress), "command": plan.command, "manifest": run.manifest}
         atomic_write(plan.folder / REPORT, json.dumps(report, indent=1, ensure_ascii=False))
-        if isinstance(plan.recipe, Bootstrap):
-            write_report(plan.folder)
+        _write_pages(plan, report)
     return {**report, "run": str(plan.folder)}
+
+
+def _write_pages(plan: Plan, report: dict[str, Any]) -> None:
+    if isinstance(plan.recipe, Comparison):
+        write_arms(plan.folder, report)
+    elif isinstance(plan.recipe, Pretrain):
+        write_card(plan.folder, report)
+    else:
+        write_report(plan.folder)
 
 
 def diagnose(recipe: Bootstrap, out: Path | None, progress: Progress) -> DoctorReport:

@@ -16,6 +16,7 @@ from menon.core.progress import Progress, Silent
 from menon.core.seeds import rng_for
 from menon.core.values import Completion, Problem
 from menon.problems.prompts import PromptStyle
+from menon.sampling.local_text import Texts
 from menon.store import Run
 from menon.teaching.config import StarConfig, TrainConfig
 from menon.teaching.evaluate import Asking, Graded, ask, from_record, to_record
@@ -200,7 +201,7 @@ class Loop:
     def _own_row(self, item: Graded) -> Row:
         tokenizer = self.learner.tokenizer
         prompt = encode_prompt(tokenizer, self.style.prompt(item.problem))
-        return Row(ids=(*prompt, *sampled_ids(tokenizer, item.completion)), prompt=len(prompt))
+        return Row(ids=(*prompt, *sampled_ids(tokenizer, item.completion, prompt)), prompt=len(prompt))
 
     def _reference_row(self, problem: Problem, *, direct: bool) -> Row:
         tokenizer = self.learner.tokenizer
@@ -246,7 +247,9 @@ class Loop:
         context = self.learner.base.context or float("inf")
         fitting = [row for row in rows if len(row.ids) <= context]
         if len(fitting) < len(rows):
-            self.progress.say(f"{len(rows) - len(fitting)} rows are longer than the {context} tokens that the model takes")
+            self.progress.say(
+                f"{len(rows) - len(fitting)} rows are longer than the {context} tokens that the model takes"
+            )
         return fitting
 
     def _steps(self, number: int, rows: Sequence[Row]) -> int:
@@ -285,8 +288,10 @@ def encode_prompt(tokenizer: Any, text: str) -> tuple[int, ...]:
     return tuple(tokenizer(text).input_ids)
 
 
-def sampled_ids(tokenizer: Any, completion: Completion) -> tuple[int, ...]:
+def sampled_ids(tokenizer: Any, completion: Completion, prompt: Sequence[int] = ()) -> tuple[int, ...]:
     """Return the sampled ids to learn, cut before a stop string and closed with the end token.
+
+    They are the fewest that hold the whole graded text: a token that reaches over the cut is kept.
 
     Raises:
         ValueError: the completion carries no ids (an endpoint's); training never re-tokenises text.
@@ -294,8 +299,8 @@ def sampled_ids(tokenizer: Any, completion: Completion) -> tuple[int, ...]:
     if not completion.token_ids:
         raise ValueError(f"completion {completion.id} has no token ids to learn from")
     ids = [i for i in completion.token_ids if i != tokenizer.eos_token_id]
-    target = completion.text
-    while ids and len(tokenizer.decode(ids, skip_special_tokens=True)) > len(target):
+    texts = Texts(tokenizer)
+    while ids and texts.continuation(prompt, ids[:-1]).startswith(completion.text):
         ids.pop()
     return (*ids, tokenizer.eos_token_id)
 

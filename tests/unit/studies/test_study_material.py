@@ -19,7 +19,9 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def sums(count: int) -> list[dict[str, Any]]:
-    return [{"question": f"what is {i} + 1?", "answer": str(i + 1), "rationale": f"{i} + 1 = {i + 1}"} for i in range(count)]
+    return [
+        {"question": f"what is {i} + 1?", "answer": str(i + 1), "rationale": f"{i} + 1 = {i + 1}"} for i in range(count)
+    ]
 
 
 def quizzes(count: int) -> list[dict[str, Any]]:

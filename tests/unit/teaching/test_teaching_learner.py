@@ -272,6 +272,15 @@ def test_ids_are_cut_before_the_stop_string_and_closed_with_the_end_token(folder
     assert sampled_ids(learner.tokenizer, completion(learner, shown, shown, ended=True)) == found
 
 
+def test_a_token_that_reaches_over_the_cut_is_kept(folder: Path):
+    """Without it the answer itself would be cut."""
+    joined = Learner(str(folder)).tokenizer
+    joined.add_tokens(["9\n"])
+    ids = joined("#### 9\nQ:", add_special_tokens=False).input_ids
+    found = sampled_ids(joined, Completion(key="k", text="#### 9", token_ids=tuple(ids)))
+    assert joined.decode(found) == "#### 9\n<end>"
+
+
 def test_a_completion_without_ids_is_never_tokenised_again(folder: Path):
     with pytest.raises(ValueError, match="has no token ids"):
         sampled_ids(Learner(str(folder)).tokenizer, Completion(key="k", text="9"))
