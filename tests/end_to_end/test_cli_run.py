@@ -31,10 +31,11 @@ SMALL = {
 @pytest.fixture(scope="module")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from menon.models.embedded import build_model, build_tokenizer
+    from menon.problems.corpus import tokenizer_texts
 
     folder = tmp_path_factory.mktemp("tiny")
     build_model(width=32, layers=1, heads=2).save_pretrained(folder)
-    build_tokenizer(300).save_pretrained(folder)
+    build_tokenizer(tokenizer_texts(300)).save_pretrained(folder)
     return folder
 
 

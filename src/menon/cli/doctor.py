@@ -4,7 +4,20 @@ from typing import Annotated
 
 import typer
 
-from menon.cli.options import Data, Debug, Json, Model, Out, Set
+from menon.cli.options import (
+    Columns,
+    Data,
+    Debug,
+    Exemplars,
+    Json,
+    Limit,
+    Model,
+    Out,
+    Set,
+    Split,
+    Style,
+    pairs,
+)
 from menon.cli.terminal import EXIT_REFUSED, open_terminal
 
 
@@ -14,6 +27,11 @@ def doctor(
     ] = None,
     model: Model = None,
     data: Data = None,
+    limit: Limit = None,
+    style: Style = None,
+    exemplars: Exemplars = None,
+    split: Split = None,
+    columns: Columns = None,
     out: Out = None,
     overrides: Set = None,
     as_json: Json = False,
@@ -25,7 +43,17 @@ def doctor(
         from menon.studies import run_doctor
 
         report = run_doctor(
-            recipe, model=model, data=data, overrides=overrides or [], out=out, progress=terminal.progress
+            recipe,
+            model=model,
+            data=data,
+            limit=limit,
+            style=style,
+            exemplars=exemplars,
+            split=split,
+            map=pairs(columns, "--map"),
+            overrides=overrides or [],
+            out=out,
+            progress=terminal.progress,
         )
         terminal.emit(report.to_json(), report.lines())
         if not report.ok:

@@ -25,12 +25,24 @@ Model = Annotated[
     typer.Option(
         "--model",
         metavar="MODEL",
-        help="Hugging Face id or folder, menon:base, http://host/v1#model, recorded:FILE or scripted:NAME.",
+        help="Hugging Face id or folder (safetensors), or menon:base; teaching needs weights.",
     ),
 ]
 Data = Annotated[
     str | None,
     typer.Option("--data", metavar="DATA", help="File of problems (JSONL, JSON, Parquet) or Hugging Face data set id."),
+]
+
+Split = Annotated[str | None, typer.Option("--split", metavar="NAME", help="The split of the data to use.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Use the first N problems.")]
+Style = Annotated[
+    str | None, typer.Option("--style", metavar="NAME", help="Prompt format: menon, gsm8k, commonsenseqa, plain.")
+]
+Exemplars = Annotated[
+    Path | None, typer.Option("--exemplars", metavar="FILE", help="Worked examples to show in the prompt.")
+]
+Columns = Annotated[
+    list[str] | None, typer.Option("--map", metavar="FIELD=COLUMN", help="Where a field is in the data. Repeatable.")
 ]
 
 

@@ -9,7 +9,10 @@ from menon.cli.terminal import open_terminal, run_lines
 
 
 def run(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="quickstart, base, or the path of a TOML file.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(metavar="RECIPE", help="quickstart, base, star-arms, star-shapes, or a TOML file."),
+    ],
     out: Out = None,
     overrides: Set = None,
     fresh: Fresh = False,

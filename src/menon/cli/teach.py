@@ -1,11 +1,26 @@
 """`menon teach star`: let a model teach itself to reason on problems that you bring."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from menon.cli.options import Data, Debug, Force, Fresh, Json, Model, Out, Set, Verbs, pairs
+from menon.cli.options import (
+    Columns,
+    Data,
+    Debug,
+    Exemplars,
+    Force,
+    Fresh,
+    Json,
+    Limit,
+    Model,
+    Out,
+    Set,
+    Split,
+    Style,
+    Verbs,
+    pairs,
+)
 from menon.cli.terminal import EXIT_HELP, open_terminal, run_lines
 
 PRESETS = ("star", "star-no-rationalization", "rft", "rest-em", "direct", "gold", "unfiltered", "random-reward")
@@ -29,17 +44,11 @@ def star(
     model: Model = None,
     data: Data = None,
     preset: Annotated[str, typer.Option("--preset", metavar="NAME", help=f"One of: {', '.join(PRESETS)}.")] = "star",
-    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Use the first N problems.")] = None,
-    style: Annotated[
-        str | None, typer.Option("--style", metavar="NAME", help="Prompt format: menon, gsm8k, commonsenseqa, plain.")
-    ] = None,
-    exemplars: Annotated[
-        Path | None, typer.Option("--exemplars", metavar="FILE", help="Worked examples to show in the prompt.")
-    ] = None,
-    columns: Annotated[
-        list[str] | None,
-        typer.Option("--map", metavar="FIELD=COLUMN", help="Where a field is in the data. Repeatable."),
-    ] = None,
+    limit: Limit = None,
+    style: Style = None,
+    exemplars: Exemplars = None,
+    split: Split = None,
+    columns: Columns = None,
     out: Out = None,
     overrides: Set = None,
     fresh: Fresh = False,
@@ -63,6 +72,7 @@ def star(
             limit=limit,
             style=style,
             exemplars=exemplars,
+            split=split,
             map=pairs(columns, "--map"),
             progress=terminal.progress,
         )

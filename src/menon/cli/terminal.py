@@ -130,5 +130,7 @@ def run_lines(report: Mapping[str, Any]) -> list[str]:
     """Return the summary of a finished run and where its report is."""
     from menon.reports import summary
 
-    where = Path(str(report["run"])) / "report.html"
+    where = Path(str(report.get("page") or Path(str(report["run"])) / "report.html"))
+    if report.get("study") != "bootstrap":
+        return [f"{report.get('study')} done: {report.get('tokens', 0):,} tokens", f"report: {where}"]
     return [str(summary(report)).rstrip(), f"report: {where}"]

@@ -19,6 +19,22 @@ class Progress(Protocol):
         ...
 
 
+class Named:
+    """Shows another's work under a name of one's own."""
+
+    def __init__(self, inner: Progress, name: str):
+        self._inner, self._name = inner, name
+
+    def start(self, what: str, total: float | None = None, unit: str = "") -> None:
+        self._inner.start(f"{self._name}: {what}", total, unit)
+
+    def advance(self, amount: float = 1.0, note: str = "") -> None:
+        self._inner.advance(amount, note)
+
+    def say(self, message: str) -> None:
+        self._inner.say(message)
+
+
 class Silent:
     """A progress that shows nothing."""
 

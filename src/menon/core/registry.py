@@ -21,8 +21,10 @@ def resolve(path: str) -> Any:
 class Registry:
     """Names of one kind of thing, resolved when asked for."""
 
-    def __init__(self, kind: str, table: Mapping[str, str]):
+    def __init__(self, kind: str, table: Mapping[str, str], noun: str | None = None):
+        """`kind` names the entry point group, `noun` one thing of it in messages."""
         self.kind = kind
+        self._noun = noun or kind
         self._table = dict(table)
 
     def names(self) -> list[str]:
@@ -39,7 +41,7 @@ class Registry:
         known = self.names()
         near = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ConfigError(f"unknown {self.kind} {name!r}; known: {', '.join(known)}.{hint}")
+        raise ConfigError(f"unknown {self._noun} {name!r}; known: {', '.join(known)}.{hint}")
 
     def _plugins(self):
         return entry_points(group=f"menon.{self.kind}")

@@ -53,6 +53,8 @@ def load_model(spec: str, *, device: str = "auto", dtype: str = "auto") -> Loade
     """
     from transformers import AutoModelForCausalLM
 
+    _no_bars()
+
     origin = source(spec)
     if isinstance(origin, Path):
         _refuse_unsafe(origin, spec)
@@ -93,8 +95,16 @@ def load_tokenizer(spec: str) -> Any:
 
 def save_model(folder: Path, model: Any, tokenizer: Any) -> None:
     """Write weights (safetensors), configuration and tokenizer to `folder`, loadable by `from_pretrained`."""
+    _no_bars()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _no_bars() -> None:
+    # Progress is ours to show; transformers would write its own bars to standard error.
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
 
 
 def weights_hash(model: Any) -> str:

@@ -9,6 +9,7 @@ FAMILIES = Registry(
         "chain": "menon.problems.chain:CHAIN",
         "facts": "menon.problems.facts:FACTS",
     },
+    "family",
 )
 
 __all__ = ["FAMILIES"]

@@ -13,6 +13,7 @@ from typing import Any
 
 from menon.core.errors import ConfigError, DataError
 from menon.core.values import Problem
+from menon.grading import GRADERS
 from menon.grading.numbers import canonical, parse_number
 from menon.grading.steps import check_calculator_marks
 from menon.problems.layouts import FIELDS, LAYOUTS, Draft, Layout, Unusable, detect
@@ -176,6 +177,9 @@ def _drafts(rows: Iterable[Row], layout: Layout, split: str | None, skipped: lis
 
 
 def _grader_for(layout: Layout, drafts: list[_Drafted]) -> str:
+    named = {str(drafted.values.get("grader")) for drafted in drafts}
+    if len(named) == 1 and named <= set(GRADERS.names()):
+        return named.pop()
     if layout.name == "choices":
         return "choice"
     numeric = sum(parse_number(drafted.draft.answer) is not None for drafted in drafts)
@@ -198,6 +202,8 @@ def _problem(drafted: _Drafted, index: int, grader: str, family: str, split: str
         meta["canary"] = values["canary"]
     if marks:
         meta["steps"] = "marks"
+    elif isinstance(values.get("meta"), Mapping):
+        meta = {**values["meta"], **meta}  # rows of `menon problems make` carry what their step check needs
     family = str(values.get("family") or family)
     return Problem(
         family=family,
@@ -205,13 +211,17 @@ def _problem(drafted: _Drafted, index: int, grader: str, family: str, split: str
         answer=answer,
         split=str(values.get("split") or split),
         index=index,
-        difficulty=marks,
-        template=draft.template or f"{family}/{values.get('id', drafted.line)}",
+        difficulty=_whole(values.get("difficulty"), marks),
+        template=draft.template or str(values.get("template") or "") or f"{family}/{values.get('id', drafted.line)}",
         rationale=draft.rationale,
         choices=draft.choices,
         grader=grader,
         meta=meta,
     )
+
+
+def _whole(value: Any, otherwise: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else otherwise
 
 
 def _names(source: str | Path) -> tuple[str, str]:

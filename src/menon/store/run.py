@@ -192,6 +192,16 @@ class Run:
             raise RunError(f"checkpoint stage {stage!r} must be a relative name such as 'star-2' or 'star/2'")
         return self.path / layout.CHECKPOINTS / Path(*parts)
 
+    def discard(self) -> None:
+        """Close the run and remove what Menon wrote to its directory; other files stay.
+
+        Raises:
+            RunError: the run is open for reading only.
+        """
+        self._check_writable("discard the run")
+        self._database.close()
+        layout.clear(self.path)
+
     def seconds(self) -> float:
         """Return the measured time of all committed units, over all sessions, in seconds."""
         return sum(unit.seconds for unit in self._database.units())

@@ -31,7 +31,7 @@ def run_study(
     plan = study_plan(recipe, overrides, out)
     from menon.studies.runner import execute  # after the recipe is known to be usable: this loads torch
 
-    return execute(plan, fresh=fresh, force=force, progress=progress or Silent())
+    return execute(plan.forced(force), fresh=fresh, force=force, progress=progress or Silent())
 
 
 def run_teach_star(
@@ -46,6 +46,7 @@ def run_teach_star(
     limit: int | None = None,
     style: str | None = None,
     exemplars: Path | None = None,
+    split: str | None = None,
     map: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -61,11 +62,12 @@ def run_teach_star(
         limit=limit,
         style=style,
         exemplars=exemplars,
+        split=split,
         map=map,
     )
     from menon.studies.runner import execute
 
-    return execute(plan, fresh=fresh, force=force, progress=progress or Silent())
+    return execute(plan.forced(force), fresh=fresh, force=force, progress=progress or Silent())
 
 
 def run_doctor(
@@ -76,11 +78,15 @@ def run_doctor(
     overrides: Sequence[str] = (),
     out: Path | None = None,
     progress: Progress | None = None,
+    **flags: Any,
 ) -> "DoctorReport":
-    """Examine what a recipe (or a model and data) would do, without training; `out` receives doctor.json."""
+    """Examine what a recipe (or a model and data) would do, without training; `out` receives doctor.json.
+
+    `flags` are limit, style, exemplars, split and map, as for `run_teach_star`.
+    """
     from menon.studies.plan import doctor_recipe
 
-    checked = doctor_recipe(recipe, model=model, data=data, overrides=overrides)
+    checked = doctor_recipe(recipe, model=model, data=data, overrides=overrides, **flags)
     from menon.studies.runner import diagnose
 
     return diagnose(checked, out, progress or Silent())

@@ -99,6 +99,9 @@ def _verdict_sentence(before: str, after: str) -> str:
 
 def _gain_sentence(outcome: Outcome) -> str:
     before, after = _hard(outcome.before.test), _hard(outcome.after.test)
+    where = "On hard problems"
+    if not before:
+        before, after, where = outcome.before.test, outcome.after.test, "On held-out problems"
     first, last = accuracy_table(_pairs(before)), accuracy_table(_pairs(after))
     parts = []
     for name, row in compare_families(_pairs(before), _pairs(after)).items():
@@ -106,7 +109,7 @@ def _gain_sentence(outcome: Outcome) -> str:
         if name != "facts" and values[0] is not None and values[1] is not None:
             sure = "" if row.distinguishable else " (not distinguishable)"
             parts.append(f"{name} from {100 * values[0]:.0f} % to {100 * values[1]:.0f} %{sure}")
-    return f"On hard problems: {'; '.join(parts)}." if parts else "Nothing to compare."
+    return f"{where}: {'; '.join(parts)}." if parts else "Nothing to compare."
 
 
 def _pairs(graded: Sequence[Graded]) -> list[tuple[Problem, Grade]]:
@@ -115,7 +118,7 @@ def _pairs(graded: Sequence[Graded]) -> list[tuple[Problem, Grade]]:
 
 def _hard(graded: Sequence[Graded]) -> list[Graded]:
     known = FAMILIES.names()
-    return [g for g in graded if g.problem.family not in known or g.problem.difficulty in _band(g.problem.family)]
+    return [g for g in graded if g.problem.family in known and g.problem.difficulty in _band(g.problem.family)]
 
 
 def _band(family: str) -> tuple[int, ...]:

@@ -76,7 +76,7 @@ def doctor_report(recipe: Bootstrap, material: Material, learner: Learner, progr
         learner.sampler(),
         problems,
         material.asking(recipe.star.temperature, recipe.star.max_tokens, samples=4 if material.audited else 2),
-        star=recipe.star,
+        star=recipe.star.model_copy(update={"questions": len(material.questions.round(1))}),
         training=recipe.train,
         loaded=learner.base,
         progress=progress,

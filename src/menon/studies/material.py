@@ -1,6 +1,7 @@
 """What a bootstrap study works on: its questions, its test problems, and how they are put."""
 
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from menon.core.errors import ConfigError
 from menon.core.seeds import rng_for
@@ -31,10 +32,11 @@ class Material:
 
     def doctor_problems(self, count: int) -> list[Problem]:
         """Return a few of the first round's questions, evenly over it."""
-        first = self.questions.round(1)
-        stride = max(1, len(first) // count)
-        # A stride that shares no factor with the order of the families reaches all of them.
-        return [first[(i * stride + i) % len(first)] for i in range(min(count, len(first)))]
+        cells: dict[tuple[str, int], list[Problem]] = {}
+        for problem in self.questions.round(1):
+            cells.setdefault((problem.family, problem.difficulty), []).append(problem)
+        turns = zip_longest(*(cells[key] for key in sorted(cells)))
+        return [problem for turn in turns for problem in turn if problem is not None][:count]
 
     def more_questions(self, count: int) -> Questions:
         """Return the same source with `count` questions in its first round."""
@@ -61,7 +63,7 @@ def gather(recipe: Bootstrap) -> Material:
             audited=True,
             dataset=None,
         )
-    dataset = load_problems(recipe.data, map=recipe.map, limit=recipe.limit or None)
+    dataset = load_problems(recipe.data, map=recipe.map, limit=recipe.limit or None, split=recipe.split or None)
     problems = list({problem.id: problem for problem in dataset.problems}.values())
     if len(problems) < 8:
         raise ConfigError(f"{recipe.data!r} has {len(problems)} usable rows; teaching and testing need at least 8")
@@ -92,7 +94,8 @@ def _style(recipe: Bootstrap, name: str) -> PromptStyle:
 def _styles(recipe: Bootstrap, first: Problem) -> tuple[PromptStyle, PromptStyle | None]:
     name = recipe.style
     if name == "auto":
-        name = "commonsenseqa" if first.choices else "gsm8k"
+        own = first.grader == "exact" and "steps" in first.meta
+        name = "menon" if own else "commonsenseqa" if first.choices else "gsm8k"
     style = _style(recipe, name)
     if not recipe.exemplars:
         return style, None

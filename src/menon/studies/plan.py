@@ -3,8 +3,9 @@
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import ConfigDict
 
@@ -22,6 +23,10 @@ class Plan:
     recipe: Section
     folder: Path
     command: str
+
+    def forced(self, force: bool) -> "Plan":
+        """Return the plan whose command says that the doctor's refusal was overridden."""
+        return replace(self, command=f"{self.command} --force") if force else self
 
 
 class _Head(Section):
@@ -51,6 +56,7 @@ def star_plan(
     limit: int | None = None,
     style: str | None = None,
     exemplars: Path | None = None,
+    split: str | None = None,
     map: Mapping[str, str] | None = None,
 ) -> Plan:
     """Build the recipe that the flags of `menon teach star` describe: the quickstart's, fitted to the data."""
@@ -62,7 +68,12 @@ def star_plan(
     words = ["menon", "teach", "star", "--model", model, "--preset", preset]
     if data:
         words += ["--data", str(data)]
-    for flag, value in (("limit", limit), ("style", style), ("exemplars", exemplars and str(exemplars))):
+    for flag, value in (
+        ("split", split),
+        ("limit", limit),
+        ("style", style),
+        ("exemplars", exemplars and str(exemplars)),
+    ):
         if value:
             changes.append(f"{flag}={json.dumps(value)}")
             words += [f"--{flag}", str(value)]
@@ -86,12 +97,17 @@ ON_DATA = (
 )
 
 
-def doctor_recipe(name: str | None, *, model: str | None, data: str | None, overrides: Sequence[str]) -> Bootstrap:
-    """Return the bootstrap recipe that `menon doctor` is asked about."""
+def doctor_recipe(
+    name: str | None, *, model: str | None, data: str | None, overrides: Sequence[str], **flags: Any
+) -> Bootstrap:
+    """Return the bootstrap recipe that `menon doctor` is asked about; `flags` are those of `star_plan`."""
     if not name:
-        recipe = star_plan(model=model or "menon:base", data=data, overrides=overrides).recipe
+        recipe = star_plan(model=model or "menon:base", data=data, overrides=overrides, **flags).recipe
         assert isinstance(recipe, Bootstrap)
         return recipe
+    study = load_recipe(name, _Head, overrides).study
+    if study != "bootstrap":
+        raise ConfigError(f"the doctor looks at teaching: recipe {name!r} is a {study!r} study; allowed: bootstrap")
     changes = [f"model={json.dumps(model)}"] if model else []
     changes += [f"data={json.dumps(data)}", *ON_DATA] if data else []
     recipe = load_recipe(name, Bootstrap, [*changes, *overrides])
@@ -109,5 +125,5 @@ def _check_teachable(recipe: Section) -> None:
     if recipe.model.startswith(("http://", "https://", "endpoint:", "recorded:", "scripted:")):
         raise ConfigError(
             f"cannot teach {recipe.model!r}: it has no weights here. Teach a folder, a Hugging Face id or menon:base; "
-            "a model behind an endpoint can be sampled and audited"
+            "other models can be sampled and audited from Python (docs/samplers.md)"
         )

@@ -30,6 +30,7 @@ class Bootstrap(Section):
     control_family: str = Field(default="facts", description="the family that can only be recited; empty leaves it out")
     data: str = Field(default="", description="a data file or data set id to teach on, instead of the families")
     map: dict[str, str] = Field(default_factory=dict, description="names of the data's columns")
+    split: str = Field(default="", description="the split of the data to teach on")
     limit: int = Field(default=0, ge=0, description="rows of the data to read; 0 reads all")
     style: str = Field(default="menon", description="how questions are put; `auto` goes by the data")
     exemplars: str = Field(default="", description="a file of demonstrations for the prompt")
@@ -62,7 +63,7 @@ class Comparison(Section):
     slots: int = Field(default=128, ge=1)
     device: str = "auto"
     dtype: str = "auto"
-    star: dict[str, Any] = Field(default_factory=dict, description="options of all arms; an arm's preset goes before them")
+    star: dict[str, Any] = Field(default_factory=dict, description="options of all arms; an arm's preset beats them")
     train: TrainConfig = TrainConfig()
     evaluation: Evaluation = Evaluation()
     arms: tuple[Arm, ...] = ()

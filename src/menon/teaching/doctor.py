@@ -118,6 +118,7 @@ def examine(
         "errors": verdicts.count(Verdict.ERROR),
     }
     chance = sum(chances) / len(problems) if chances else 0.0
+    failure = next((i.completion.error for i in graded if i.completion.error), "") or ""
     return DoctorReport(
         model=sampler.name,
         asked=len(groups),
@@ -128,7 +129,7 @@ def examine(
         pass_rates=tuple(histogram),
         seconds_estimate=estimate,
         memory_mb=_memory_mb(loaded, training) if loaded and training else None,
-        findings=tuple(_findings(counts, len(graded), chance, asking, star, loaded, problems)),
+        findings=tuple(_findings(counts, len(graded), chance, asking, star, loaded, problems, failure)),
         **counts,
     )
 
@@ -141,6 +142,7 @@ def _findings(
     star: StarConfig | None,
     loaded: Loaded | None,
     problems: Sequence[Problem],
+    failure: str,
 ) -> Iterator[Finding]:
     if not total:
         yield _refuse("no questions to ask", "give a data file with questions, or raise --limit")
@@ -148,7 +150,9 @@ def _findings(
     right, truncated, unparsed, errors = (counts[k] for k in ("right", "truncated", "unparsed", "errors"))
     if errors:
         say = _refuse if errors > total / 2 else _warn
-        yield say(f"{errors} of {total} samples failed", "see the errors with --json; is a question too long?")
+        yield say(
+            f"{errors} of {total} samples failed, the first with: {failure}", "mend that, or shorten the questions"
+        )
     if truncated > total / 10:
         say, factor = (_refuse, 4) if truncated > total / 2 else (_warn, 2)
         yield say(

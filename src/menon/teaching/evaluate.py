@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from menon.core.progress import Progress, Silent
+from menon.core.progress import Named, Progress, Silent
 from menon.core.seeds import seed_for
 from menon.core.values import Completion, Grade, Problem, Request, Verdict
 from menon.grading import grade
@@ -87,7 +87,8 @@ def evaluate(
     names = tuple(names)
 
     def compute(writer: Any) -> dict[str, Any]:
-        graded = ask(sampler(), problems, asking, stage, *names, progress=progress)
+        shown = Named(progress or Silent(), " ".join(str(part) for part in (stage, *names)))
+        graded = ask(sampler(), problems, asking, stage, *names, progress=shown)
         for item in graded:
             writer.add("graded", to_record(item))
         return {

@@ -79,7 +79,7 @@ class Learner:
         return load_model(str(folder), device=str(self.base.device), dtype=dtype).model
 
     def _start(self, star: StarConfig, names: Sequence[str | int]) -> Any:
-        """Return a copy of the weights to train: the base's or the current ones, with an adapter where one is asked for."""
+        """Return a copy of the weights to train: the base's or the current ones, with an adapter if asked for."""
         if not star.lora_rank:
             return copy.deepcopy(self.base.model if star.restart else self._model())
         base = copy.deepcopy(self.base.model)

@@ -154,7 +154,9 @@ class Loop:
             samples=1 if hint else self.config.samples,
             max_tokens=self.config.max_tokens,
         )
-        self.progress.start(f"round {number}: {purpose}", total=len(problems) * asking.samples, unit="samples")
+        self.progress.start(
+            f"{self.arm} round {number}: {purpose}", total=len(problems) * asking.samples, unit="samples"
+        )
         graded: list[Graded] = []
         for start in range(0, len(problems), SHARD):
             part = problems[start : start + SHARD]
@@ -216,7 +218,7 @@ class Loop:
         def compute(writer: Any) -> dict[str, Any]:
             to_learn = self._fitting(rows())
             steps = self._steps(number, to_learn)
-            self.progress.start(f"round {number}: train on {len(to_learn)} rows", total=steps, unit="steps")
+            self.progress.start(f"{self.arm} round {number}: train on {len(to_learn)} rows", total=steps, unit="steps")
             losses, tokens = [], 0
             names = (self.arm, self.seed, number)
             for step in self.learner.fit(
@@ -331,7 +333,7 @@ def _nothing_kept(number: int, summary: dict[str, Any]) -> str:
         "wrong": "the model never gets there: ask easier questions, raise star.samples, or rationalise",
         "unsound step": "set star.filter = 'answer' to keep right answers with wrong steps",
         "hint leaked": "the model repeats the hint: set star.rationalize = false",
-        "error": "look at the error of the first rows: menon grade RUN",
+        "error": "every request failed; menon doctor shows the first error",
     }.get(main, "look at the rows of this round")
     counts = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
     return f"round {number} kept 0 of {summary['samples']} samples ({counts}); {advice}"
