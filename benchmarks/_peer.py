@@ -6,6 +6,7 @@ real tokens in one of Menon's steps.
 
 import argparse
 import copy
+import math
 import statistics
 import tempfile
 import time
@@ -71,17 +72,17 @@ def build_trainer(setting: SimpleNamespace, steps: int, layout: str, folder: str
 
     model = copy.deepcopy(setting.model)
     packed = layout == "packed"
-    block = min(512, getattr(setting.model.config, "max_position_embeddings", 512))
-    lengths = [len(row.ids) for row in setting.rows]
-    per_step = setting.tokens_per_step / (block if packed else statistics.mean(lengths))
+    context = min(1024, getattr(setting.model.config, "max_position_embeddings", 1024))
+    blocks = math.ceil(setting.tokens_per_step / context)
+    length = statistics.mean(len(row.ids) for row in setting.rows)
     config = SFTConfig(
         output_dir=folder,
         max_steps=steps,
-        per_device_train_batch_size=max(1, round(per_step)),
+        per_device_train_batch_size=blocks if packed else max(1, round(setting.tokens_per_step / length)),
         gradient_accumulation_steps=1,
         activation_checkpointing=False,
         packing=packed,
-        max_length=block if packed else None,
+        max_length=round(setting.tokens_per_step / blocks) if packed else None,
         train_sampling_strategy="random" if packed else "group_by_length",
         bf16=False,
         fp16=False,

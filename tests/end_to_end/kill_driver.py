@@ -1,10 +1,10 @@
 """Run a `menon` command in children of one warm process and kill them at random moments, until it completes.
 
-    python kill_driver.py FOLDER KILLS PER_CHAIN SEED ARGV...
+    OMP_NUM_THREADS=1 python kill_driver.py FOLDER KILLS PER_CHAIN SEED ARGV...
 
 Makes FOLDER/whole without any kill, then FOLDER/chain-1 and so on, each killed up to PER_CHAIN times and then left to
-finish, until there were KILLS kills, and prints one JSON object. Importing torch takes seconds, so it is done once; a child is a fork, which is safe because this process has
-started no threads: it imports and never computes.
+finish, until there were KILLS kills, and prints one JSON object. Importing torch takes seconds, so it is done once; a
+child is a fork, which is safe because this process has started no threads: it imports and never computes.
 """
 
 import json
@@ -13,19 +13,13 @@ import random
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
-os.environ["OMP_NUM_THREADS"] = "1"
-os.environ["TOKENIZERS_PARALLELISM"] = "false"
-
 import torch
-
-torch.set_num_threads(1)
-
-# The children import these too; here it costs once.
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPTNeoXForCausalLM, PreTrainedTokenizerFast  # noqa: F401
 
-import menon.studies.runner  # noqa: F401
+import menon.studies.runner  # noqa: F401  the children import these; here it costs once
 from menon.cli.app import run_command
 
 
@@ -43,7 +37,7 @@ def start(folder: Path, argv: list[str]) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
     except BaseException:
-        sys.excepthook(*sys.exc_info())
+        traceback.print_exc()
         os._exit(70)
     os._exit(code)
 
@@ -70,6 +64,7 @@ def kill_once(folder: Path, argv: list[str], delay: float) -> bool:
 
 def main() -> None:
     root, kills, per_chain, seed, argv = Path(sys.argv[1]), *map(int, sys.argv[2:5]), sys.argv[5:]
+    torch.set_num_threads(1)
     (root / "whole").mkdir()
     seconds = finish(root / "whole", argv)
     rng, killed = random.Random(seed), []

@@ -30,7 +30,9 @@ def save_small(kind: str, folder: Path, texts: Sequence[str], *, positions: int 
     """Save an untrained model whose tokenizer was trained on `texts`."""
     tokenizer = _llama_tokenizer(texts) if kind == "llama" else _byte_tokenizer(kind, texts)
     torch.manual_seed(0)
-    save_model(folder, _model(kind, len(tokenizer), tokenizer.eos_token_id, positions), tokenizer)
+    end = tokenizer.convert_tokens_to_ids(END[kind])
+    assert isinstance(end, int)
+    save_model(folder, _model(kind, len(tokenizer), end, positions), tokenizer)
     return folder
 
 
@@ -60,9 +62,9 @@ def _model(kind: str, vocabulary: int, end: int, positions: int) -> Any:
                 n_positions=positions,
                 bos_token_id=end,
                 eos_token_id=end,
-            )  # fmt: skip
+            )
         )
-    shape = {
+    shape: dict[str, Any] = {
         "vocab_size": vocabulary,
         "hidden_size": 48,
         "intermediate_size": 96,

@@ -11,7 +11,7 @@ from typing import Any
 
 from menon.auditing import Item, KnownAnswers, KnownCase, Label, check_known_answers
 from menon.core.errors import Refused
-from menon.core.progress import Progress
+from menon.core.progress import Named, Progress
 from menon.core.values import Problem
 from menon.problems import FAMILIES
 from menon.problems.corpus import originals
@@ -79,7 +79,7 @@ def doctor_report(recipe: Bootstrap, material: Material, learner: Learner, progr
         star=recipe.star.model_copy(update={"questions": len(material.questions.round(1))}),
         training=recipe.train,
         loaded=learner.base,
-        progress=progress,
+        progress=Named(progress, "doctor"),
     )
 
 

@@ -119,7 +119,7 @@ class Loop:
         def compute(writer: Any) -> dict[str, Any]:
             decisions = select([*own, *hinted], self.config, self.seed, number)
             for decision in decisions:
-                prompt = self._learning_style().prompt(decision.sample.problem)
+                prompt = self.style.prompt(decision.sample.problem)
                 writer.add("row", to_record(decision.sample, round=number, reason=decision.reason, prompt=prompt))
             dropped = Counter(d.reason for d in decisions if not d.kept)
             return {
@@ -176,9 +176,6 @@ class Loop:
         self.run.unit(self.arm, *names, compute=compute)
         records = self.run.records("sample", stage=self.arm, names_prefix=names)
         return [from_record(record, by_id[record["problem"]]) for record in records]
-
-    def _learning_style(self) -> PromptStyle:
-        return self.style
 
     def _rows(self, number: int, kept: list[Graded], history: list[list[Graded]]) -> Callable[[], list[Row]]:
         """Return a function that tokenises what this round learns from; it is called only when training is due."""

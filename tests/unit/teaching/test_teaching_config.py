@@ -11,7 +11,7 @@ from menon.teaching.config import PRESETS, StarConfig
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():
-    with pytest.raises(ConfigError, match="unknown preset 'rfd'; allowed: star, .*rft, rest-em"):
+    with pytest.raises(ConfigError, match=r"unknown preset 'rfd'; allowed: star, .*rft, rest-em"):
         load_recipe("quickstart", Bootstrap, ["star.preset=rfd"])
 
 

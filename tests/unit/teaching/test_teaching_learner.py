@@ -119,9 +119,11 @@ def test_training_goes_on_from_the_last_saved_step_bit_for_bit(
         expected, fingerprint, metrics = weights(pupil._model()), whole.fingerprint(), list(whole.metrics())
     torch.manual_seed(99)  # a new process has another global state
     for steps in (5, 8, 4, 2):
-        with open_run(tmp_path / "stopped") as run, pytest.raises(KeyboardInterrupt):
+        with open_run(tmp_path / "stopped") as run:
             pupil = Pupil(spec, lambda p, *_: right(p), PROBLEMS)
-            list(loop(run, pupil, PROBLEMS, save_every=3, progress=stop_after(steps), **star).rounds())
+            rounds = loop(run, pupil, PROBLEMS, save_every=3, progress=stop_after(steps), **star).rounds()
+            with pytest.raises(KeyboardInterrupt):
+                list(rounds)
     with open_run(tmp_path / "stopped") as run:
         assert list((tmp_path / "stopped" / "checkpoints").glob("*.partial"))
         pupil = Pupil(spec, lambda p, *_: right(p), PROBLEMS)
@@ -136,9 +138,10 @@ def test_stopped_between_the_checkpoint_and_its_record(folder: Path, tmp_path: P
     learner = Learner(str(folder))
     whole = fit(learner, tmp_path / "whole", save_every=3)
     expected = weights(learner._model())
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(learner_module, "atomic_remove", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
-        fit(Learner(str(folder)), tmp_path / "c", save_every=3)
+        with pytest.raises(KeyboardInterrupt):
+            fit(Learner(str(folder)), tmp_path / "c", save_every=3)
     again = Learner(str(folder))
     assert fit(again, tmp_path / "c", save_every=3) == whole
     assert same(weights(again._model()), expected)
@@ -156,7 +159,7 @@ def test_a_token_budget_ends_training_early_also_after_a_stop(folder: Path, tmp_
     )
     for _ in range(6):
         next(partial)
-    partial.close()
+    del partial
     again = Learner(str(folder))
     resumed = fit(again, tmp_path / "x", steps=50, token_budget=budget, save_every=2)
     assert resumed == steps
@@ -238,9 +241,11 @@ def test_a_bad_loss_loses_nothing_and_the_run_goes_on(folder: Path, tmp_path: Pa
         return (loss * float("nan") if calls == 10 else loss), weight
 
     with open_run(tmp_path / "run") as run:
-        with monkeypatch.context() as patch, pytest.raises(Diverged, match=r"training step 4 of 7 gave loss nan"):
+        with monkeypatch.context() as patch:
             patch.setattr(train_module, "weighted_cross_entropy", breaks)
-            list(loop(run, Pupil(folder, lambda p, *_: right(p), PROBLEMS), PROBLEMS, **star).rounds())
+            rounds = loop(run, Pupil(folder, lambda p, *_: right(p), PROBLEMS), PROBLEMS, **star).rounds()
+            with pytest.raises(Diverged, match=r"training step 4 of 7 gave loss nan"):
+                list(rounds)
         assert run.done("star", 1, "train") is not None
         assert run.done("star", 2, "select") is not None
         assert run.done("star", 2, "train") is None

@@ -95,7 +95,7 @@ def test_shares_of_rationalisation_are_drawn_by_name(run: Run, folder: Path):
 
 
 def test_each_round_starts_from_the_base(run: Run, folder: Path):
-    """Without steps that change anything but the rows of this round, a round's weights do not depend on earlier ones."""
+    """The weights of a round depend on its rows alone, not on what earlier rounds did to the model."""
     parts = Same([PROBLEMS[:4], PROBLEMS[4:]])
     only_right: Writes = lambda p, *_: right(p)  # noqa: E731
     _, two = teach(run, folder, only_right, rounds=2, accumulate=False, parts=parts, step_growth=1.0)
@@ -168,7 +168,7 @@ def test_steps_grow_from_round_to_round_and_stop_at_so_many_epochs(run: Run, fol
             {"rationalize": True, "filter": "answer", "samples": 1},
             "8 hint leaked.*star.rationalize = false",
         ),
-        (lambda p, *_: None, {}, "8 error.*menon grade RUN"),
+        (lambda p, *_: None, {}, "8 error.*menon doctor"),
     ],
 )
 def test_nothing_kept_names_the_reason_and_what_to_change(
