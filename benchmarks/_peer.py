@@ -133,15 +133,22 @@ def train(setting: SimpleNamespace, steps: int, layout: str) -> SimpleNamespace:
 
 
 def trials(setting: SimpleNamespace, options: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Return tokens per second of the peer for each batch size of `generate` and each layout of the training rows."""
+    """Return tokens per second of the peer for each batch size of `generate` and each layout of the training rows.
+
+    With one thread the seconds are those of the processor, which other work on the machine hardly changes.
+    """
+
+    def rate(tokens: int, took: Timing) -> float:
+        return round(tokens / (took.cpu if options.threads == 1 else took.wall), 1)
+
     prompts = [request.prompt for request in setting.requests]
     some = prompts[:: max(1, len(prompts) // TRIAL_PROMPTS)][:TRIAL_PROMPTS]
     sample(setting, options, some[:16], 16)
     generate, layouts = {}, {}
     for batch in GENERATE_BATCHES:
         took, tokens = timed(lambda size=batch: sample(setting, options, some, size))
-        generate[str(batch)] = round(tokens / took.wall, 1)
+        generate[str(batch)] = rate(tokens, took)
     for layout in LAYOUTS:
         done = train(setting, min(TRIAL_STEPS, options.steps), layout)
-        layouts[layout] = round(done.tokens / done.took.wall, 1)
+        layouts[layout] = rate(done.tokens, done.took)
     return {"generate_batch": generate, "training_rows": layouts}

@@ -8,7 +8,8 @@ same optimizer and learning rates, in float32. Only useful tokens count: sampled
 real ones of the trained rows, prompts included, padding not. Grading stands outside of both. The peer is
 given its fastest batch size of `generate` and its fastest way of batching rows, each found in a short trial before
 the measurement; its data come tokenised, and building its trainer is timed apart (`setup`). Sides take turns, and the
-order changes from repetition to repetition. Ratios are ours / theirs.
+order changes from repetition to repetition. Ratios are ours / theirs; those of processor time, with `--threads 1`, hold
+on a busy machine too.
 """
 
 import argparse
@@ -26,6 +27,8 @@ from typing import Any
 
 import _peer
 from _peer import Timing, timed
+
+PARTS = ("sampling", "training", "round", "round_with_setup")
 
 
 def parse() -> argparse.Namespace:
@@ -147,23 +150,32 @@ def repetition(setting: SimpleNamespace, options: argparse.Namespace, number: in
     def train_there() -> None:
         done = _peer.train(setting, options.steps, layout)
         put("peer", "training", done.took, done.tokens)
-        row["peer"]["setup_s"] = round(done.setup.wall, 3)
+        row["peer"] |= {"setup_s": round(done.setup.wall, 3), "setup_cpu_s": round(done.setup.cpu, 3)}
         losses["peer"] = loss(done.model, setting)
 
     for pair in ((sample_here, sample_there), (train_here, train_there)):
         for step in reversed(pair) if number % 2 else pair:
             step()
-    for side in row.values():
-        seconds = side["sampling_s"] + side["training_s"]
-        side["tokens_per_s"] = round((side["sampling_tokens"] + side["training_tokens"]) / seconds, 1)
-    peer = row["peer"]
-    total = peer["sampling_s"] + peer["training_s"]
-    ratios = {
-        name: row["menon"][f"{name}_tokens_per_s"] / peer[f"{name}_tokens_per_s"] for name in ("sampling", "training")
-    }
-    ratios["round"] = row["menon"]["tokens_per_s"] / peer["tokens_per_s"]
-    ratios["round_with_setup"] = ratios["round"] * (total + peer["setup_s"]) / total
-    return {**row, "loss": losses, "ratio": {name: round(value, 3) for name, value in ratios.items()}}
+    return {**row, "loss": losses, **ratios(row)}
+
+
+def ratios(row: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Add the rates of the whole round to both sides of `row`; return the ratios by wall time and by processor time."""
+    out: dict[str, dict[str, float]] = {}
+    for name, unit in (("ratio", "s"), ("cpu_ratio", "cpu_s")):
+        rates: dict[str, dict[str, float]] = {}
+        for side, took in row.items():
+            tokens = {part: took[f"{part}_tokens"] for part in ("sampling", "training")}
+            seconds = {part: took[f"{part}_{unit}"] for part in tokens}
+            rates[side] = {part: tokens[part] / seconds[part] for part in tokens}
+            rates[side]["round"] = sum(tokens.values()) / sum(seconds.values())
+            setup = took.get(f"setup_{unit}", 0.0)
+            rates[side]["round_with_setup"] = sum(tokens.values()) / (sum(seconds.values()) + setup)
+        out[name] = {part: round(rates["menon"][part] / rates["peer"][part], 3) for part in rates["menon"]}
+        if unit == "s":
+            for side, rate in rates.items():
+                row[side]["round_tokens_per_s"] = round(rate["round"], 1)
+    return out
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -195,19 +207,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "base_loss": loss(setting.model, setting),
         "repetitions": done,
         "tokens_per_s": {
-            side: {
-                part: spread([row[side][name] for row in done])
-                for part, name in (
-                    ("sampling", "sampling_tokens_per_s"),
-                    ("training", "training_tokens_per_s"),
-                    ("round", "tokens_per_s"),
-                )
-            }
+            side: {part: spread([row[side][f"{part}_tokens_per_s"] for row in done]) for part in PARTS[:3]}
             for side in ("menon", "peer")
         },
-        "ratio": {
-            part: spread([row["ratio"][part] for row in done])
-            for part in ("sampling", "training", "round", "round_with_setup")
+        **{
+            name: {part: spread([row[name][part] for row in done]) for part in PARTS} for name in ("ratio", "cpu_ratio")
         },
     }
 
@@ -218,13 +222,12 @@ def table(result: dict[str, Any]) -> None:
     print(f"{machine['device']}, {machine['cores']} cores, {machine['threads']} threads, {result['model']}")
     peer = result["peer"]
     print(f"peer: generate in batches of {peer['generate_batch']}, training rows {peer['training_rows']}")
-    print(f"{'tokens per second':<20}{'menon':>10}{'peer':>10}{'ratio':>8}   min - max")
-    for part in ("sampling", "training", "round"):
+    print(f"{'tokens per second':<20}{'menon':>10}{'peer':>10}{'ratio':>8}   min - max   by processor time")
+    for part in PARTS[:3]:
         ours, theirs = (result["tokens_per_s"][side][part]["median"] for side in ("menon", "peer"))
-        ratio = result["ratio"][part]
-        print(
-            f"{part:<20}{ours:>10.0f}{theirs:>10.0f}{ratio['median']:>8.2f}   {ratio['min']:.2f} - {ratio['max']:.2f}"
-        )
+        ratio, cpu = result["ratio"][part], result["cpu_ratio"][part]["median"]
+        span = f"{ratio['min']:.2f} - {ratio['max']:.2f}"
+        print(f"{part:<20}{ours:>10.0f}{theirs:>10.0f}{ratio['median']:>8.2f}   {span}{cpu:>14.2f}")
     ratio = result["ratio"]["round_with_setup"]
     print(f"with the set-up of the peer's trainer: {ratio['median']:.2f} ({ratio['min']:.2f} - {ratio['max']:.2f})")
 

@@ -85,7 +85,7 @@ def _rounds_picture(report: Mapping[str, Any], family: str) -> Any:
     for i, row in enumerate(rows):
         points = [Dot(label=level, value=v, low=v, high=v) for level, v in row["by_difficulty"].items()]
         name = "base" if i == 0 else f"round {row['round']}"
-        style = "before" if i == 0 else "after" if i == len(rows) - 1 else str(i - 1)
+        style = "before" if i == 0 else "after" if i == len(rows) - 1 else str(i)
         series.append(Line(name=name, style=style, points=points, band=False))
     return lines(f"{family}: accuracy by difficulty and round", series, x_name="difficulty", width=520)
 

@@ -158,15 +158,15 @@ def lines(
     places = list(dict.fromkeys(point.label for line in series for point in line.points))
     places.sort(key=numeric_order)
     low, high = domain([v for s in series for p in s.points for v in (p.low, p.high)], include=bounds)
-    right = max((text_width(line.name) for line in series), default=0.0) + 14
-    x = Scale(low=0, high=max(1, len(places) - 1), start=44, end=width - right)
+    right = max((text_width(line.name) for line in series), default=0.0) + 22
+    x = Scale(low=0, high=max(1, len(places) - 1), start=50, end=width - right)
     y = Scale(low=low, high=high, start=height - 40, end=10)
     at = {place: x.at(i) if len(places) > 1 else (x.start + x.end) / 2 for i, place in enumerate(places)}
     every = max(1, -(-len(places) * 26 // int(x.end - x.start)))
     axis = element(
         "g",
-        *(element("line", x1=36, x2=x.end + 4, y1=y.at(v), y2=y.at(v), class_="grid") for v in y.ticks()),
-        *(label(32, y.at(v) + 4, tick(v), anchor="end", class_="tick") for v in y.ticks()),
+        *(element("line", x1=42, x2=x.end + 4, y1=y.at(v), y2=y.at(v), class_="grid") for v in y.ticks()),
+        *(label(38, y.at(v) + 4, tick(v), anchor="end", class_="tick") for v in y.ticks()),
         *(label(at[p], height - 23, p, anchor="middle", class_="tick") for p in places[::every]),
         label((x.start + x.end) / 2, height - 5, x_name, anchor="middle", class_="axis-name"),
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -75,7 +76,9 @@ def train(
     adam = optimizer or make_optimizer(model, config)
     device = next(model.parameters()).device
     if config.gradient_checkpointing:
-        model.gradient_checkpointing_enable()  # pyright: ignore[reportCallIssue]
+        # transformers 5 renames it; the older name warns there and is the only one before.
+        enable: Any = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        enable()
     autocast = torch.autocast(device.type, torch.bfloat16) if config.precision == "bfloat16" else nullcontext()
     was_training = model.training
     model.train()
