@@ -56,8 +56,8 @@ def build_model(
 ) -> GPTNeoXForCausalLM:
     """Build the untrained model with its own initialisation.
 
-    Linear layers have variance 1 / fan-in, the two projections back into the residual stream are scaled by a further
-    1 / sqrt(2 layers), and the head by 0.1.
+    Linear layers have variance 1 / fan-in, and the two projections back into the residual stream are scaled by a
+    further 1 / sqrt(2 layers).
     """
     config = GPTNeoXConfig(
         vocab_size=vocabulary,
@@ -87,7 +87,5 @@ def build_model(
                 scale = 1 / math.sqrt(parameter.shape[1])
                 if name.endswith(("attention.dense.weight", "dense_4h_to_h.weight")):
                     scale /= math.sqrt(2 * layers)
-                if "embed_out" in name:
-                    scale *= 0.1
                 parameter.normal_(0.0, scale, generator=generator)
     return model

@@ -64,7 +64,7 @@ def test_numbers_of_the_report_stand_on_the_page():
     words = Page(render(sample_report())).words().replace("\u202f", " ")
     for number in ("76 % (70–81)", "19 % → 76 %", "+57 points", "99 % (97–100)", "+32 (+27 to +36)", "< 0.001"):
         assert number in words
-    for name in ("rationalised", "unsound step", "hint leaked", "oracle?p=0.9", "1.84 M", "3 min 07 s", "1.2 GB"):
+    for name in ("rationalised", "unsound step", "hint leaked", "reciter", "1.84 M", "3 min 07 s", "1.2 GB"):
         assert name in words
     assert "menon run quickstart" in words
 
