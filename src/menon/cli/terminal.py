@@ -131,6 +131,6 @@ def run_lines(report: Mapping[str, Any]) -> list[str]:
     from menon.reports import summary
 
     where = Path(str(report.get("page") or Path(str(report["run"])) / "report.html"))
-    if report.get("study") != "bootstrap":
+    if report.get("study", "bootstrap") != "bootstrap":
         return [f"{report.get('study')} done: {report.get('tokens', 0):,} tokens", f"report: {where}"]
     return [str(summary(report)).rstrip(), f"report: {where}"]

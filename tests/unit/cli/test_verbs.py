@@ -91,6 +91,7 @@ def test_teach_star_passes_its_options_on(studies: Studies):
             "limit": 64,
             "style": "gsm8k",
             "exemplars": Path("e.jsonl"),
+            "split": None,
             "map": {"question": "text"},
         }
     ]

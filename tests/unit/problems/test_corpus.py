@@ -3,7 +3,7 @@
 from collections import Counter
 
 from menon.problems import FAMILIES
-from menon.problems.corpus import Corpus, Mixture, originals, worked
+from menon.problems.corpus import STEERED, Corpus, Mixture, originals, worked
 
 FULL = Mixture(hard={"addition": 1.0, "chain": 1.0, "facts": 1.0})
 
@@ -15,20 +15,23 @@ def test_documents_depend_on_index_and_mixture_alone() -> None:
 
 
 def test_every_kind_occurs_in_its_share() -> None:
-    count = Counter(Corpus().document(i, FULL).kind for i in range(4000))
+    corpus = Corpus()
+    count = Counter(corpus.document(i, FULL).kind for i in range(4000))
     assert abs(count["hinted"] / 4000 - 0.20) < 0.03
     assert abs(count["program"] / 4000 - 0.04) < 0.015
     assert set(count) >= {"worked", "hinted", "direct", "original", "fact", "program", "prose"}
 
 
-def test_hard_bands_are_left_out_when_their_weight_is_zero() -> None:
-    documents = [Corpus().document(i, Mixture()) for i in range(2000)]
+def test_steered_difficulties_are_left_out_when_their_weights_are_zero() -> None:
+    corpus, nothing = Corpus(), Mixture(hinted_hard=0.0)
+    documents = [corpus.document(i, nothing) for i in range(2000)]
     hard = [d for d in documents if d.kind in ("worked", "hinted") and d.difficulty in FAMILIES.get(d.family).hard_band]
     assert hard == []
 
 
 def test_test_problems_are_not_in_the_corpus() -> None:
-    texts = {Corpus().document(i, FULL).prompt for i in range(3000)}
+    corpus = Corpus()
+    texts = {corpus.document(i, FULL).prompt for i in range(3000)}
     for name in ("addition", "chain"):
         family = FAMILIES.get(name)
         for split in ("test", "variant", "train", "probe"):
@@ -39,7 +42,8 @@ def test_test_problems_are_not_in_the_corpus() -> None:
 def test_originals_cover_all_difficulties_evenly() -> None:
     for name in ("addition", "chain"):
         count = Counter(p.difficulty for p in originals(FAMILIES.get(name)))
-        assert set(count) == set(FAMILIES.get(name).difficulties)
+        left_out = STEERED[name] if name == "addition" else ()
+        assert set(count) == set(FAMILIES.get(name).difficulties) - set(left_out)
         assert max(count.values()) - min(count.values()) <= 1
     facts = originals(FAMILIES.get("facts"))
     assert len(facts) == len({p.id for p in facts}) > 50
