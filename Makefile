@@ -50,6 +50,7 @@ check: $(DEV) ## lint, format, types, layers, unit tests
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow" tests/unit tests/architecture
 
 benchmark: $(DEV) ## every benchmark, one JSON object per line
+	@$(INSTALL) -e '.[dev,bench]'
 	@for file in benchmarks/[!_]*.py; do $(BIN)/python $$file --json || exit 1; done
 
 reproduce: $(DEV) ## the slow tests and the quickstart from nothing
