@@ -149,3 +149,23 @@ def test_the_embedded_model_behind_the_server(server: str) -> None:
     completions = sample_in_order(open_sampler(f"{server}?api=completions#{folder()}"), requests)
     right = [grade(p, c).right for p, c in zip(problems, completions, strict=True)]
     assert sum(right) > len(right) / 2, [c.text for c in completions[:5]]
+
+
+def test_the_embedded_model_is_audited_through_the_server(server: str) -> None:
+    """Codes of people can only be recited, and the audit says so of a model that it reaches over HTTP alone."""
+    from menon.auditing import Item, Label, audit_cells
+    from menon.models.embedded import folder
+    from menon.problems.corpus import originals
+
+    facts = FAMILIES.get("facts")
+    known = [problem for problem in originals(facts) if problem.difficulty < 3][:40]
+    fresh = {facts.variant(problem, 0).id: (facts.variant(problem, 0), problem.id) for problem in known}
+    problems = [*((p, "") for p in known), *fresh.values()]
+    requests = [Request(key=p.id, prompt=p.question + "=", seed=0, temperature=0.0, max_tokens=32) for p, _ in problems]
+    completions = sample_in_order(open_sampler(f"{server}?api=completions#{folder()}"), requests)
+    items = [
+        Item(problem=p, grade=grade(p, c), role="fresh" if of else "original", of=of)
+        for (p, of), c in zip(problems, completions, strict=True)
+    ]
+    report = audit_cells(items)
+    assert report.families["facts"].finding.label is Label.RECITES, report.sentence
