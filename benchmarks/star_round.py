@@ -52,10 +52,10 @@ def prepare(options: argparse.Namespace) -> SimpleNamespace:
     """Load the model, sample once, and keep the rows that both sides learn from."""
     from menon.models.load import load_model
     from menon.problems.prompts import STYLES
+    from menon.sampling.asking import Asking, ask
     from menon.sampling.local import LocalSampler
     from menon.studies.questions import FamilyQuestions
     from menon.teaching.config import StarConfig, TrainConfig
-    from menon.teaching.evaluate import Asking, ask
     from menon.teaching.rows import Epochs, Row
     from menon.teaching.selection import select
     from menon.teaching.star import encode_prompt, sampled_ids

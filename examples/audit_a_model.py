@@ -16,7 +16,7 @@ from menon.problems import FAMILIES
 from menon.problems.corpus import originals
 from menon.problems.prompts import STYLES
 from menon.sampling import bind_problems, open_sampler
-from menon.teaching.evaluate import Asking, ask
+from menon.sampling.asking import Asking, ask
 
 STAND_INS = {"scripted:reciter": Label.RECITES, "scripted:oracle?p=0.9": Label.REASONS}
 

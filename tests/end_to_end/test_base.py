@@ -9,8 +9,8 @@ from menon.models.embedded import folder
 from menon.models.load import Loaded, load_model
 from menon.problems import FAMILIES
 from menon.problems.prompts import STYLES
+from menon.sampling.asking import Asking, ask
 from menon.sampling.local import LocalSampler
-from menon.teaching.evaluate import Asking, ask
 
 
 @pytest.fixture(scope="module")

@@ -116,6 +116,7 @@ class Grade:
 
     `answer` is the parsed answer (None when there is none); `rationale` the text before it; `sound` says whether
     every step of the rationale checks out (None where the problem has no step check); `note` explains the verdict.
+    `credit` is the share of a many-part answer that is right; None where an answer is right or wrong as a whole.
     """
 
     verdict: Verdict
@@ -123,7 +124,13 @@ class Grade:
     rationale: str = ""
     sound: bool | None = None
     note: str = ""
+    credit: float | None = None
 
     @property
     def right(self) -> bool:
         return self.verdict is Verdict.RIGHT
+
+    @property
+    def score(self) -> float:
+        """The credit, or 1 for right and 0 for everything else."""
+        return float(self.right) if self.credit is None else self.credit

@@ -7,8 +7,6 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import torch
-
 import menon
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "peft")
@@ -22,13 +20,15 @@ def manifest(**hashes: str) -> dict[str, Any]:
             versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    cuda = torch.cuda.is_available()
+    # A process that only talks to a server has no need of torch, and its import takes seconds.
+    torch = sys.modules.get("torch")
+    cuda = torch is not None and torch.cuda.is_available()
     return {
         "versions": versions,
         "platform": platform.platform(),
-        "device": torch.cuda.get_device_name(0) if cuda else _processor(),
+        "device": torch.cuda.get_device_name(0) if torch is not None and cuda else _processor(),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
+        "threads": torch.get_num_threads() if torch is not None else 1,
         "deterministic": not cuda,
         "hashes": hashes,
     }

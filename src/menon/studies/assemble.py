@@ -9,11 +9,11 @@ from menon.core.seeds import rng_for
 from menon.core.values import Grade, Problem
 from menon.models.machine import peak_memory_mb
 from menon.problems import FAMILIES
+from menon.sampling.asking import Graded
 from menon.store import Run
 from menon.studies.bootstrap import Outcome, known_answers
 from menon.studies.material import Material
 from menon.studies.recipe import Bootstrap
-from menon.teaching.evaluate import Graded
 
 DIFFICULTY_UNITS = {"addition": "digits", "chain": "steps", "facts": "rarity"}
 

@@ -16,11 +16,11 @@ from menon.core.values import Problem
 from menon.problems import FAMILIES
 from menon.problems.corpus import originals
 from menon.sampling import Sampler, open_sampler
+from menon.sampling.asking import Asking, Graded, ask, evaluate
 from menon.store import Run
 from menon.studies.material import Material
 from menon.studies.recipe import Bootstrap
 from menon.teaching.doctor import DoctorReport, examine
-from menon.teaching.evaluate import Asking, Graded, ask, evaluate
 from menon.teaching.learner import Learner
 from menon.teaching.star import Loop, Round
 

@@ -8,11 +8,11 @@ from menon.core.progress import Progress
 from menon.core.values import Problem
 from menon.problems import FAMILIES
 from menon.problems.prompts import STYLES
+from menon.sampling.asking import Asking, Graded, evaluate
 from menon.store import Run
 from menon.studies.questions import FamilyQuestions, test_questions
 from menon.studies.recipe import Arm, Comparison
 from menon.teaching.config import PRESETS, StarConfig
-from menon.teaching.evaluate import Asking, Graded, evaluate
 from menon.teaching.learner import Learner
 from menon.teaching.star import Loop, Round
 

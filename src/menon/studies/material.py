@@ -8,9 +8,9 @@ from menon.core.seeds import rng_for
 from menon.core.values import Problem
 from menon.problems.datasets import Dataset, load_problems
 from menon.problems.prompts import STYLES, Gsm8k, PromptStyle
+from menon.sampling.asking import Asking
 from menon.studies.questions import FamilyQuestions, FixedQuestions, test_questions
 from menon.studies.recipe import Bootstrap
-from menon.teaching.evaluate import Asking
 from menon.teaching.star import Questions
 
 

@@ -17,11 +17,11 @@ from menon.models.load import save_model, weights_hash
 from menon.problems import FAMILIES
 from menon.problems.corpus import STEERED, Corpus, Document, Mixture, originals, tokenizer_texts
 from menon.problems.prompts import STYLES
+from menon.sampling.asking import Asking, Graded, ask
 from menon.sampling.local import LocalSampler
 from menon.stats import wilson
 from menon.store import Run, atomic_directory, atomic_remove
 from menon.studies.recipe import Pretrain, Window
-from menon.teaching.evaluate import Asking, Graded, ask
 from menon.teaching.rows import Row, bucket
 from menon.teaching.train import load_state, make_optimizer, save_state, train
 

@@ -15,9 +15,9 @@ from menon.core.progress import Progress
 from menon.core.values import Problem, Verdict
 from menon.models.load import Loaded
 from menon.sampling import Sampler
+from menon.sampling.asking import Asking, Graded, ask
 from menon.stats import wilson
 from menon.teaching.config import StarConfig, TrainConfig
-from menon.teaching.evaluate import Asking, Graded, ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

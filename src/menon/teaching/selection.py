@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from menon.core.seeds import rng_for
 from menon.core.values import Verdict
 from menon.grading.steps import equation_list
+from menon.sampling.asking import Graded
 from menon.teaching.config import StarConfig
-from menon.teaching.evaluate import Graded
 
 KEPT = "kept"
 

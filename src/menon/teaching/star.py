@@ -16,10 +16,10 @@ from menon.core.progress import Progress, Silent
 from menon.core.seeds import rng_for
 from menon.core.values import Completion, Problem
 from menon.problems.prompts import PromptStyle
+from menon.sampling.asking import Asking, Graded, ask, from_record, to_record
 from menon.sampling.local_text import Texts
 from menon.store import Run
 from menon.teaching.config import StarConfig, TrainConfig
-from menon.teaching.evaluate import Asking, Graded, ask, from_record, to_record
 from menon.teaching.learner import Learner
 from menon.teaching.rows import Row
 from menon.teaching.selection import KEPT, select

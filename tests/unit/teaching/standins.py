@@ -11,9 +11,9 @@ from menon.grading import grade
 from menon.models.embedded import build_model, build_tokenizer
 from menon.models.load import save_model
 from menon.problems.prompts import STYLES
+from menon.sampling.asking import Graded
 from menon.store import Run
 from menon.teaching.config import StarConfig, TrainConfig
-from menon.teaching.evaluate import Graded
 from menon.teaching.learner import Learner
 from menon.teaching.rows import Row
 from menon.teaching.star import Loop

@@ -10,9 +10,9 @@ from standins import CUT, Scribe, Writes, chain, right, save_tiny, wrong
 from menon import Problem
 from menon.models.load import Loaded, load_model
 from menon.problems.prompts import STYLES
+from menon.sampling.asking import Asking
 from menon.teaching.config import StarConfig, TrainConfig
 from menon.teaching.doctor import DoctorReport, Finding, examine
-from menon.teaching.evaluate import Asking
 
 PROBLEMS = [chain(i) for i in range(24)]
 ASKING = Asking(style=STYLES.get("menon"), temperature=0.5, max_tokens=64, samples=2)

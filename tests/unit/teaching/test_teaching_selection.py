@@ -6,8 +6,8 @@ import pytest
 from standins import chain, graded, right, unsound, wrong
 
 from menon import Verdict
+from menon.sampling.asking import Graded
 from menon.teaching.config import StarConfig
-from menon.teaching.evaluate import Graded
 from menon.teaching.selection import leaks_hint, select
 
 

@@ -9,7 +9,7 @@ from menon.core.seeds import seed_for
 from menon.core.values import Completion, Grade, Problem, Request, Verdict
 from menon.grading import grade
 from menon.problems.prompts import PromptStyle
-from menon.sampling import Sampler
+from menon.sampling.protocol import Sampler
 from menon.store import Run
 
 
@@ -133,6 +133,7 @@ def to_record(item: Graded, **more: Any) -> dict[str, Any]:
         "rationale": verdict.rationale,
         "sound": verdict.sound,
         "note": verdict.note,
+        **({} if verdict.credit is None else {"credit": verdict.credit}),
         "hinted": item.hinted,
         **more,
     }
@@ -158,5 +159,6 @@ def from_record(record: dict[str, Any], problem: Problem) -> Graded:
         rationale=record["rationale"],
         sound=record["sound"],
         note=record["note"],
+        credit=record.get("credit"),
     )
     return Graded(problem=problem, completion=completion, grade=graded, hinted=record["hinted"])
