@@ -4,7 +4,7 @@ Left out of graders: finish reasons, reasoning blocks and step checks; `verdicts
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from menon.core.values import Problem
 
@@ -35,6 +35,15 @@ class Grader(Protocol):
             CheckTimeout: the comparison was killed after its time limit.
             CheckFailed: the comparison broke down.
         """
+        ...
+
+
+@runtime_checkable
+class GradesParts(Protocol):
+    """A grader of answers with several parts, which can say how much of one is right."""
+
+    def credit(self, problem: Problem, answer: str) -> float:
+        """Return the share of the parts that are right, in [0, 1]; 1 exactly when the answer is accepted."""
         ...
 
 

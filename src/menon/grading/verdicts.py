@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from menon.core.errors import ConfigError
 from menon.core.registry import Registry
 from menon.core.values import Completion, Grade, Problem, Verdict
-from menon.grading.protocol import CheckFailed, CheckTimeout, Grader, Parsed
+from menon.grading.protocol import CheckFailed, CheckTimeout, Grader, GradesParts, Parsed
 from menon.grading.steps import check_steps
 
 GRADERS = Registry(
@@ -22,6 +22,13 @@ GRADERS = Registry(
         "number": "menon.grading.number:NumberGrader",
         "choice": "menon.grading.choice:ChoiceGrader",
         "math": "menon.grading.math:MathGrader",
+        "digits": "menon.grading.digits:DigitsGrader",
+        "squares": "menon.grading.squares:SquaresGrader",
+        "word": "menon.grading.word:WordGrader",
+        "fields": "menon.grading.fields:FieldsGrader",
+        "value": "menon.grading.value:ValueGrader",
+        "tokens": "menon.grading.tokens:TokensGrader",
+        "drawing": "menon.grading.drawing:DrawingGrader",
     },
 )
 
@@ -76,6 +83,7 @@ def grade(problem: Problem, completion: Completion, *, grader: str | None = None
         rationale=rationale,
         sound=steps.sound if steps else None,
         note="; ".join(notes),
+        credit=chosen.credit(problem, parsed.answer) if isinstance(chosen, GradesParts) else None,
     )
 
 
