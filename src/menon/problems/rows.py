@@ -73,17 +73,17 @@ def _read_file(path: Path) -> Iterator[Row]:
             raw.seek(0)
             stream: Any = gzip.GzipFile(fileobj=raw) if packed else raw
             name = path.name.removesuffix(".gz")
-            yield from _read_json(stream.read(), path) if name.endswith(".json") else _read_lines(stream)
+            yield from _read_json(stream.read(), path) if name.endswith(".json") else _read_lines(stream, path)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{str(path)!r} is a damaged gzip file ({error}); fetch it again") from error
     except OSError as error:
         raise DataError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
 
 
-def _read_lines(stream: io.BufferedIOBase) -> Iterator[Row]:
+def _read_lines(stream: io.BufferedIOBase, path: Path) -> Iterator[Row]:
     for number, raw in enumerate(stream, start=1):
         if number == 1:
-            raw = _without_mark(raw)
+            raw = _without_mark(raw, path)
         if raw.strip():
             yield _row(number, raw)
 
@@ -100,12 +100,12 @@ def _row(number: int, raw: bytes) -> Row:
 
 
 def _read_json(raw: bytes, path: Path) -> Iterator[Row]:
-    text, note = _decoded(_without_mark(raw))
+    text, note = _decoded(_without_mark(raw, path))
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         if b"\n" in raw.strip():  # JSON lines under the wrong name
-            yield from _read_lines(io.BytesIO(raw))
+            yield from _read_lines(io.BytesIO(raw), path)
             return
         raise DataError(f"{str(path)!r} is not JSON: {str(error)[:80]}") from error
     if isinstance(content, dict):
@@ -120,9 +120,9 @@ def _read_json(raw: bytes, path: Path) -> Iterator[Row]:
             yield Row(number, problem=f"a JSON {type(values).__name__} where an object is needed")
 
 
-def _without_mark(raw: bytes) -> bytes:
+def _without_mark(raw: bytes, path: Path) -> bytes:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError("the file is UTF-16; save it as UTF-8")
+        raise DataError(f"{str(path)!r} is UTF-16; save it as UTF-8")
     return raw.removeprefix(b"\xef\xbb\xbf")
 
 
