@@ -1,7 +1,7 @@
-"""The first audit: from graded originals and fresh instances to a report with verdicts.
+"""The instrument: from graded originals and fresh instances to a report with verdicts.
 
 Originals are problems that the model was trained on; fresh instances are new problems of the same template, matched in
-difficulty. Left out, for the whole instrument: adaptive stopping, the exchangeability test, and other probes.
+difficulty. Stopping early is in `adaptive`, the exchangeability test in `exchangeable`, other evidence in `probes`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -69,7 +69,10 @@ class AuditReport:
 
 
 def audit_cells(
-    items: Iterable[Item], *, config: AuditConfig | None = None, known: KnownAnswers | None = None
+    items: Iterable[Item],
+    *,
+    config: AuditConfig | None = None,
+    known: KnownAnswers | None = None,
 ) -> AuditReport:
     """Audit graded originals and fresh instances.
 
@@ -81,7 +84,14 @@ def audit_cells(
         ConfigError: a fresh item names an original that is not among the items.
     """
     config = config or AuditConfig()
-    families = audit_families(items, config)
+    return report_on(audit_families(items, config), config=config, known=known)
+
+
+def report_on(
+    families: Mapping[str, FamilyAudit], *, config: AuditConfig, known: KnownAnswers | None = None
+) -> AuditReport:
+    """Return the report over families that were audited one by one, with the rules of `audit_cells`."""
+    families = dict(families)
     if known is not None:
         for name, family in families.items():
             objection = known.objection(name)

@@ -39,7 +39,7 @@ def family_sentence(
     )
     if finding.label is Label.CANNOT_DO or share is None:
         return f"The model cannot do {name}: {scores}."
-    interval = f"{percent(share.original.level)} interval {percent(share.low)} to {percent(share.high)}"
+    interval = f"{100 * share.original.level:.4g} % interval {percent(share.low)} to {percent(share.high)}"
     return (
         f"On {name} the model {_VERBS[finding.label]}: {scores}; {_extent(finding.label, share)} of its right answers "
         f"depend on having met the problem before (recitation share {percent(share.value)}, {interval})."

@@ -7,7 +7,7 @@ Left out: speculative decoding, quantised caches, several devices.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from menon.sampling.local_beam import Beam, beam_search
 from menon.sampling.local_engine import Engine
 from menon.sampling.local_text import Texts
 from menon.sampling.protocol import SILENT, failed
+from menon.sampling.token_scores import TokenScores
 
 
 class LocalSampler:
@@ -93,7 +94,29 @@ class LocalSampler:
         Raises:
             SamplerError: a pair is longer than the model's positions, or its prompt has no token.
         """
-        texts = [(self.texts.ids(p, special=True), self.texts.ids(c, special=False)) for p, c in pairs]
+        return [row.tolist() for row in self._scored(pairs, self.engine.score)]
+
+    def token_scores(self, pairs: Iterable[tuple[str | Sequence[int], str | Sequence[int]]]) -> list[TokenScores]:
+        """Return log-probabilities as `score_many` does, with the mean and variance of log p at each token.
+
+        Raises:
+            SamplerError: as for `score_many`.
+        """
+        scores = []
+        for moments in self._scored(pairs, self.engine.score_with_moments):
+            own, mean, variance = (tuple(column.tolist()) for column in moments.T)
+            scores.append(TokenScores(logps=own, means=mean, variances=variance))
+        return scores
+
+    def _scored(
+        self,
+        pairs: Iterable[tuple[str | Sequence[int], str | Sequence[int]]],
+        score: Callable[[Sequence[Sequence[int]]], Iterator[torch.Tensor]],
+    ) -> list[torch.Tensor]:
+        """Return for each pair the rows of `score` that belong to its continuation."""
+        pairs = list(pairs)
+        prompts = self._encoded([prompt for prompt, _ in pairs], special=True)
+        texts = list(zip(prompts, self._encoded([text for _, text in pairs], special=False), strict=True))
         for place, (prompt, continuation) in enumerate(texts):
             if not prompt:
                 raise SamplerError(f"pair {place} has an empty prompt; give at least one token, such as the first one")
@@ -104,11 +127,17 @@ class LocalSampler:
                     f"{self.max_length}; shorten the prompt or the continuation"
                 )
         order = sorted(range(len(texts)), key=lambda place: -len(texts[place][0]) - len(texts[place][1]))
-        scores: list[list[float]] = [[] for _ in texts]
-        rows = self.engine.score([[*texts[place][0], *texts[place][1]] for place in order])
-        for place, row in zip(order, rows, strict=True):
-            scores[place] = row[len(texts[place][0]) - 1 :].tolist()
-        return scores
+        rows = score([[*texts[place][0], *texts[place][1]] for place in order])
+        by_place = {place: row[len(texts[place][0]) - 1 :] for place, row in zip(order, rows, strict=True)}
+        return [by_place[place] for place in range(len(texts))]
+
+    def _encoded(self, texts: Sequence[str | Sequence[int]], *, special: bool) -> list[list[int]]:
+        """Return the ids of every text; equal texts are tokenised once, all together."""
+        strings = list(dict.fromkeys(text for text in texts if isinstance(text, str)))
+        tokenizer = self.texts.tokenizer
+        rows = tokenizer(strings, add_special_tokens=special, verbose=False)["input_ids"] if strings else []
+        ids = dict(zip(strings, rows, strict=True))
+        return [ids[text] if isinstance(text, str) else list(text) for text in texts]
 
     def _plan(
         self, requests: Sequence[Request]

@@ -109,19 +109,44 @@ class Engine:
 
         The sequences come longest first.
         """
+        for logps, ids, lengths in self._scored_blocks(sequences, copies=1):
+            own = logps.gather(-1, ids[..., None])[..., 0].cpu()
+            for row, length in zip(own, lengths, strict=True):
+                yield row[: length - 1]
+
+    def score_with_moments(self, sequences: Sequence[Sequence[int]]) -> Iterator[Tensor]:
+        """Yield for each sequence [T - 1, 3]: log p of every token after its first, and the mean and variance of log p.
+
+        Mean and variance are those under the next-token distribution itself. The sequences come longest first.
+        """
+        for logps, ids, lengths in self._scored_blocks(sequences, copies=3):
+            own = logps.gather(-1, ids[..., None])[..., 0]
+            chances = logps.exp()
+            finite = logps.masked_fill(chances == 0, 0.0)  # a token that cannot come adds nothing, not 0 times infinity
+            mean = (chances * finite).sum(-1)
+            variance = (chances * (finite - mean[..., None]).square()).sum(-1)
+            moments = torch.stack((own, mean, variance), -1).cpu()
+            for row, length in zip(moments, lengths, strict=True):
+                yield row[: length - 1]
+
+    def _scored_blocks(
+        self, sequences: Sequence[Sequence[int]], *, copies: int
+    ) -> Iterator[tuple[Tensor, Tensor, list[int]]]:
+        """Yield blocks of log-probabilities [B, T - 1, V], the ids they speak of, and lengths.
+
+        `copies` is how many tensors of that size the caller will hold.
+        """
         first = 0
         while first < len(sequences):
-            at_once = max(1, LOGITS_AT_ONCE // (len(sequences[first]) * self.config.vocab_size))
+            at_once = max(1, LOGITS_AT_ONCE // (copies * len(sequences[first]) * self.config.vocab_size))
             block = sequences[first : first + at_once]
             first += len(block)
             lengths = [len(sequence) for sequence in block]
             ids, mask = self._padded(block, max(lengths))
             with torch.inference_mode(), self._evaluating():
                 logits = self.model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
-                logits = logits if logits.dtype == torch.float64 else logits.float()
-                logps = logits.log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0].cpu()
-            for row, length in zip(logps, lengths, strict=True):
-                yield row[: length - 1]
+                logps = (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1)
+            yield logps, ids[:, 1:], lengths
 
     def _store(self) -> type[LayerStore]:
         bags = self.joint and self.device.type == "cpu" and self.model.dtype == torch.float32
