@@ -13,7 +13,7 @@ DEV       := $(VENV)/.installed-dev
 INSTALL   := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_FLAGS) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check benchmark reproduce reproduce-star base clean
+.PHONY: help demo test check benchmark reproduce reproduce-star calibration base clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 22
@@ -60,6 +60,12 @@ reproduce: $(DEV) ## the slow tests and the quickstart from nothing
 reproduce-star: $(BASE) ## the table and picture of docs/star.md
 	$(MENON) run star-arms --out runs/star-arms
 	$(MENON) run star-shapes --out runs/star-shapes
+
+calibration: $(BASE) ## audit models of known nature; docs/calibration.md and the panel in every report
+	$(MENON) audit --calibrate --out runs/calibration
+	sed 's|(calibration.svg)|(img/calibration.svg)|' runs/calibration/calibration.md > docs/calibration.md
+	cp runs/calibration/calibration.svg docs/img/calibration.svg
+	cp runs/calibration/panel.json src/menon/auditing/panel.json
 
 base: $(BASE) ## pre-train the embedded model from nothing
 	$(MENON) run base --out runs/base

@@ -13,6 +13,8 @@ import pytest
 
 from menon.core.errors import ConfigError
 from menon.core.recipe import load_recipe
+from menon.studies.audit.recipe import AuditRecipe
+from menon.studies.calibration.recipe import CalibrationRecipe
 from menon.studies.recipe import Bootstrap, Comparison, Pretrain
 from menon.teaching.config import PRESETS, StarConfig
 
@@ -71,7 +73,13 @@ def test_settings_that_are_shown_exist(document: Path):
 
 def _accepted(setting: str) -> bool:
     """Say whether some built-in recipe takes the setting."""
-    for name, model in {"quickstart": Bootstrap, "star-arms": Comparison, "base": Pretrain}.items():
+    for name, model in {
+        "quickstart": Bootstrap,
+        "star-arms": Comparison,
+        "base": Pretrain,
+        "audit": AuditRecipe,
+        "calibration": CalibrationRecipe,
+    }.items():
         with suppress(ConfigError):
             load_recipe(name, model, [setting])
             return True
@@ -99,6 +107,20 @@ def test_every_setting_and_preset_of_the_loop_is_explained():
     assert not [name for name in StarConfig.model_fields if f"`{name}`" not in settings]
     presets = text.partition("## Presets")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `([a-z-]+)` \|", presets, re.MULTILINE)) == set(PRESETS)
+
+
+def test_the_guide_to_probes_runs_as_it_is_printed(tmp_path: Path):
+    (probe,) = _blocks(ROOT / "docs" / "adding-a-probe.md", "python")
+    (tmp_path / "menon_plurals.py").write_text(probe, encoding="utf-8")
+    check = (
+        "from menon_plurals import PLURALS; from menon.auditing.probe import Material; "
+        "from menon.studies.audit.standins import answers_of; m = Material(model='m'); "
+        "q = PLURALS.questions(m); r = PLURALS.report(answers_of('reciter', q), [], m); "
+        "assert r.contrasts[0].loss == 1 and r.to_json()['effects'], r"
+    )
+    command = [sys.executable, "-W", "error", "-c", check]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ}, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_files_and_tests_of_papers_exist():

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from menon.cli import templates
 from menon.cli.options import Debug, Json, Out, Set, Verbs, settings
 from menon.cli.terminal import EXIT_HELP, open_terminal, plain, table, write_file
 from menon.core.errors import ConfigError
@@ -19,6 +20,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+app.add_typer(templates.app, name="templates", short_help="Files in the GSM-Symbolic template language.")
 
 Name = Annotated[str, typer.Argument(metavar="FAMILY", help="A name that `menon problems list` shows.")]
 Split = Annotated[

@@ -4,8 +4,10 @@ Reports read report.json and never call a model. Pictures are made in `charts`, 
 """
 
 from menon.reports.arms import write_arms
+from menon.reports.audit_page import summary as audit_summary
+from menon.reports.audit_page import write_picture
 from menon.reports.card import write_card
 from menon.reports.page import render, write_report
 from menon.reports.terminal import summary
 
-__all__ = ["render", "summary", "write_arms", "write_card", "write_report"]
+__all__ = ["audit_summary", "render", "summary", "write_arms", "write_card", "write_picture", "write_report"]

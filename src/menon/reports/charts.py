@@ -5,6 +5,7 @@ other on a phone without their letters shrinking. Series differ in colour and in
 Every number that is drawn is also in the figure's description. Left out: any plotting library.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -54,14 +55,16 @@ def dot_intervals(
     text: Callable[[Dot], str] | None = None,
     tick: Callable[[float], str] = formats.percent,
     width: float = WIDTH,
+    label_width: float = 120.0,
 ) -> Markup:
     """Draw one row per dot: label, interval with its estimate, and the numbers in words at the right.
 
-    The axis widens beyond `bounds` when a value or interval lies outside; `reference` draws a vertical line.
+    The axis widens beyond `bounds` when a value or interval lies outside; `reference` draws a vertical line; labels
+    longer than `label_width` are clipped.
     """
     say = text or estimate_of
     low, high = domain([v for d in dots for v in (d.low, d.high, d.value)], include=bounds)
-    left = min(120.0, max((text_width(d.label) for d in dots), default=0.0)) + 12
+    left = min(label_width, max((text_width(d.label) for d in dots), default=0.0)) + 12
     right = max((text_width(say(d)) for d in dots), default=0.0) + 10
     scale = Scale(low=low, high=high, start=left, end=width - right)
     places, height = _dot_rows(dots)
@@ -162,7 +165,8 @@ def lines(
     x = Scale(low=0, high=max(1, len(places) - 1), start=50, end=width - right)
     y = Scale(low=low, high=high, start=height - 40, end=10)
     at = {place: x.at(i) if len(places) > 1 else (x.start + x.end) / 2 for i, place in enumerate(places)}
-    every = max(1, -(-len(places) * 26 // int(x.end - x.start)))
+    widest = max(26.0, max((text_width(place, 11) for place in places), default=0.0) + 6)
+    every = max(1, math.ceil(len(places) * widest / (x.end - x.start)))
     axis = element(
         "g",
         *(element("line", x1=42, x2=x.end + 4, y1=y.at(v), y2=y.at(v), class_="grid") for v in y.ticks()),

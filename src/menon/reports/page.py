@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from menon.reports import figures, formats, tables, transcripts, words
+from menon.reports import audit_page, figures, formats, tables, transcripts, words
 from menon.reports.reading import Source, read_report, rows, section
 from menon.reports.svg import chart_css
 from menon.store import atomic_write
@@ -40,8 +40,11 @@ def render(report: Source) -> str:
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    template = _environment().get_template("report.html.j2")
-    return template.render(_view(data), style=Markup(style), script=Markup(script), policy=policy)
+    is_audit = data.get("study") == "audit"
+    template = _environment().get_template("audit.html.j2" if is_audit else "report.html.j2")
+    return template.render(
+        audit_page.view(data) if is_audit else _view(data), style=Markup(style), script=Markup(script), policy=policy
+    )
 
 
 def write_report(run_dir: Path) -> Path:

@@ -26,9 +26,20 @@ def run_study(
     Raises:
         ConfigError: the recipe cannot be used. RunError: the run directory cannot. Refused: the doctor says no.
     """
+    from menon.studies.audit.recipe import AuditRecipe
+    from menon.studies.calibration.recipe import CalibrationRecipe
     from menon.studies.plan import study_plan
 
     plan = study_plan(recipe, overrides, out)
+    if isinstance(plan.recipe, AuditRecipe):
+        from menon.studies.audit.run import AuditPlan, run_audit
+
+        audit = AuditPlan(recipe=plan.recipe, folder=plan.folder, command=plan.command)
+        return run_audit(audit, fresh=fresh, progress=progress)
+    if isinstance(plan.recipe, CalibrationRecipe):
+        from menon.studies.calibration import run_calibration
+
+        return run_calibration(plan.recipe, out=plan.folder, fresh=fresh, progress=progress)
     from menon.studies.runner import execute  # after the recipe is known to be usable: this loads torch
 
     return execute(plan.forced(force), fresh=fresh, force=force, progress=progress or Silent())

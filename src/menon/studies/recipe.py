@@ -6,6 +6,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from menon.core.errors import ConfigError
 from menon.core.recipe import Section
+from menon.studies.audit.recipe import AuditRecipe
+from menon.studies.calibration.recipe import CalibrationRecipe
 from menon.teaching.config import StarConfig, TrainConfig
 
 
@@ -114,5 +116,11 @@ class Pretrain(Section):
     train: TrainConfig = TrainConfig(learning_rate=2.5e-3, warmup_steps=50, schedule="constant")
 
 
-Recipe = Annotated[Bootstrap | Comparison | Pretrain, Field(discriminator="study")]
-STUDIES: dict[str, type[Section]] = {"bootstrap": Bootstrap, "comparison": Comparison, "pretrain": Pretrain}
+Recipe = Annotated[Bootstrap | Comparison | Pretrain | AuditRecipe | CalibrationRecipe, Field(discriminator="study")]
+STUDIES: dict[str, type[Section]] = {
+    "bootstrap": Bootstrap,
+    "comparison": Comparison,
+    "pretrain": Pretrain,
+    "audit": AuditRecipe,
+    "calibration": CalibrationRecipe,
+}

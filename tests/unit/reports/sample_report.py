@@ -140,7 +140,7 @@ def sample_report() -> dict[str, Any]:
             ],
         },
         "manifest": {
-            "menon": "0.1.0",
+            "menon": "0.2.0",
             "python": "3.11.9",
             "versions": {"torch": "2.13.0", "transformers": "5.23.0", "tokenizers": "0.23.3"},
             "weights": content_id("weights", 1) * 3,
