@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from audit_design import PUBLISHED, Planted, judge
+from audit_design import PUBLISHED, Planted, judge, wrong
 from templates import OWN, timed
 from templates import measure as measured
 
@@ -210,6 +210,8 @@ def questions(repeats: int) -> list[dict[str, Any]]:
                 "adaptive_verdicts": tally([label for _, label in ended]),
                 "fixed_questions": PUBLISHED[0] * (PUBLISHED[1] + 1),
                 "fixed_verdicts": tally(fixed),
+                "wrong": statistics.fmean(wrong(label, share) for _, label in ended),
+                "fixed_wrong": statistics.fmean(wrong(label, share) for label in fixed),
                 "same": statistics.fmean(a is b for (_, a), b in zip(ended, fixed, strict=True)),
             }
         )

@@ -1,4 +1,4 @@
-"""`menon problems templates check|show|make`: files in the GSM-Symbolic template language."""
+"""`menon problems templates check|show|make|induce`: files in the GSM-Symbolic template language."""
 
 import dataclasses
 import json
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from menon.cli.induce import induce
 from menon.cli.options import Debug, Json, Out, Set, Verbs, settings
 from menon.cli.terminal import EXIT_FAILED, EXIT_HELP, open_terminal, plain, table, write_file
 from menon.core.errors import ConfigError, DataError
@@ -18,6 +19,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+app.command("induce", short_help="Have a model propose templates of your own questions.")(induce)
 
 COUNTS = ("templates", "loaded", "solvable", "instances", "parsed", "satisfied", "answers_equal")
 MOST_SHOWN = 20

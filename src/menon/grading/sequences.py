@@ -1,8 +1,8 @@
 """Sequences of a known length in prose, for responses on file whose prompts asked for no mark.
 
-Looked for, in this order: a row of frets where the answer is one (`x32010`, `x-3-2-0-1-0`); a line of as many words
-with bars or commas between them (`2|striped|red|oval`, `Verb and subject: sees, cat`); the values of as many `name:
-value` statements; as many quoted words in one line. The last of a kind counts.
+Looked for, in this order: a row of frets where the answer is one (`x32010`, `x-3-2-0-1-0`, `E: 0, A: 2`); a line of
+as many words with bars or commas between them (`2|striped|red|oval`, `Verb and subject: sees, cat`); the values of as
+many `name: value` statements; as many quoted words in one line. The last of a kind counts.
 Left out: sequences of another length, which are not told from lists of other things.
 """
 
@@ -15,6 +15,9 @@ _QUOTED = re.compile(r"[\"`]([^\"`\n]{1,60})[\"`]|(?<![^\W_])'([^'\n]{1,60})'(?!
 _PAIR = re.compile(
     r"[^\W_][\"'*_`]{0,4}(?:\s?[:=]|\sis)\s?[\"'*_`]{0,4}([^\s,;:\"'*_`{}()\[\]]{1,60})[\"'*_`.]{0,5}\s?"
     r"(?=[,;}\n]|$|and\s)"
+)
+_STRING = re.compile(
+    r"(?<![^\W_])[A-Ga-g][#b]?(?: string)?[*_`\"']{0,3}\s?[-:=(]{0,2}\s?[*_`\"']{0,3}([xX]|[0-9]{1,2})(?![^\W_])"
 )
 _EDGES = " \t.,;:*_`\"'()[]{}"
 
@@ -59,6 +62,9 @@ def _frets(text: str, size: int) -> tuple[list[str], int] | None:
     last = None
     for last in pattern.finditer(text):  # noqa: B007  the last match is wanted
         pass
+    strings = list(_STRING.finditer(text))
+    if last is None and len(strings) >= size:
+        return [match[1] for match in strings[-size:]], strings[-size].start()
     if last is None:
         return None
     packed = len(last.group()) == size
@@ -72,8 +78,11 @@ def _separated(line: str, size: int) -> list[str] | None:
         ends = [bars[0].split()[-1:], *([piece] for piece in bars[1:-1]), bars[-1].split()[:1]]
         return _words([end[0] if end else "" for end in ends])
     said = re.split(r":\s|=|\b(?:is|are)\s", line)[-1]
-    pieces = re.split(r"[,;/]", said.strip(_EDGES))
-    return _words(pieces) if len(pieces) == size else None
+    pieces = re.split(r"[,;/]|\s[-\u2013]\s", said.strip(_EDGES))
+    if len(pieces) == size:
+        return _words(pieces)
+    words = line.rpartition(":")[2].split()
+    return _words(words) if ":" in line and len(words) == size else None
 
 
 def _quoted(line: str, size: int) -> list[str] | None:

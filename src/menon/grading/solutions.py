@@ -1,6 +1,6 @@
 r"""Successive solutions in what a model thought and wrote: spans that each end with an answer statement.
 
-A statement is `#### X`, `\boxed{X}`, "answer is X", the embedded model's `#X`, or, where a stretch between restarts
+A statement is `#### X`, `\boxed{X}`, "answer is X", the embedded model's `#X`, or, where a stretch before a restart
 ("wait", "alternatively", "let me double-check") has none of these, its last sentence "so/therefore ... N". It counts
 only where the problem's grader can read an answer in it. The same answer again without new work is the same solution.
 Left out: what follows the last statement is no solution of its own; it belongs to the last one.
@@ -145,9 +145,9 @@ def _statements(problem: Problem, grader: Grader, text: str) -> list[tuple[int, 
         if len(explicit) == MOST_SOLUTIONS or unreadable == MOST_UNREADABLE:
             break
     starts = [start for start, _, _ in explicit]
-    edges = [0, *(m.end() for m in _RESTART.finditer(text)), len(text)]
+    restarts = [(restart.start(), restart.end()) for restart in _RESTART.finditer(text)]
     concluded: list[tuple[int, int, str]] = []
-    for begin, end in pairwise(edges):
+    for (_, begin), (end, _) in pairwise([(0, 0), *restarts]):
         if bisect_left(starts, begin) < bisect_left(starts, end) or len(concluded) == MOST_SOLUTIONS:
             continue
         if (statement := _conclusion(problem, grader, text, begin, end)) is not None:
@@ -199,12 +199,14 @@ def _box_end(text: str, start: int) -> int:
 
 
 def _conclusion(problem: Problem, grader: Grader, text: str, begin: int, end: int) -> tuple[int, int, str] | None:
-    """Return the last sentence "so ... N" between two restarts as a statement, or None."""
+    """Return the last sentence "so ... N" before a restart as a statement, or None where a number follows it."""
     for cue in reversed([*_CONCLUSION.finditer(text, begin, end)][-MOST_CUES:]):
         limit = min(end, cue.end() + LONGEST_STATEMENT)
         ends = _SENTENCE_END.search(text, cue.end(), limit)
         stop = ends.start() if ends else limit
         sentence = text[cue.start() : stop].lstrip(".!?,; \n")
+        if any(char.isdigit() for char in text[stop:end]):
+            return None
         if any(char.isdigit() for char in sentence):
             answer = grader.parse(problem, sentence).answer
             return None if answer is None else (cue.start(), stop, answer)

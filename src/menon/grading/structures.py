@@ -13,6 +13,7 @@ from typing import Any
 
 LONGEST = 4000
 MOST_STARTS = 60
+DEEPEST = 30
 MOST_NUMBERS = 12
 LONGEST_VALUE = 200
 _NAMES = ("name", "object", "item", "thing", "id")
@@ -118,6 +119,8 @@ def _end(text: str, start: int) -> int | None:
             quote = char
         elif char in _CLOSERS:
             closers.append(_CLOSERS[char])
+            if len(closers) > DEEPEST:
+                return None
         elif char in "]}":
             if closers.pop() != char:
                 return None

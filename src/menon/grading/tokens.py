@@ -22,7 +22,7 @@ from menon.core.errors import ConfigError
 from menon.core.values import Problem
 from menon.grading.extract import answer_text, readable
 from menon.grading.protocol import Parsed
-from menon.grading.sequences import sequence_in
+from menon.grading.sequences import is_frets, sequence_in
 
 EMPTY = "[]"
 LONGEST_LINE = 200  # tokens; a longer line is runaway text
@@ -134,8 +134,10 @@ def _answered(text: str, golds: Sequence[Sequence[str]]) -> Parsed:
 def _in_prose(text: str, golds: Sequence[Sequence[str]]) -> Parsed:
     """Read a plain answer of the right length, else a sequence of it in the statement, else one anywhere."""
     parsed, gold = _answered(text, golds), golds[0]
-    if parsed.answer is not None and len(_unpacked(parsed.answer.split(" "), gold)) == len(gold):
-        return parsed
+    if parsed.answer is not None:
+        given = _unpacked(parsed.answer.split(" "), gold)
+        if len(given) == len(gold) and is_frets(given) >= is_frets(gold):
+            return parsed
     marked = answer_text(text)
     for piece, start, note in (marked or ("", 0, ""), (text, 0, "last sequence")):
         if (found := sequence_in(piece.translate(_SIGNS_ONLY), gold)) is not None:

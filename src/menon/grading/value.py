@@ -32,7 +32,7 @@ _BEFORE = re.compile(
 )
 _OUTPUT = re.compile(
     r"\b(?:(?:outputs?|results?|values?)(?: of [^\n.:]{1,80}?)?(?: is| are| (?:will|would) be|:| =)|"
-    r"prints|returns|evaluates to|(?:will|would) (?:print|return))(?: be)?\s?:?\s?(?=[\[({\"'0-9TFN`*-])",
+    r"prints|returns|outputs|evaluates to|(?:will|would) (?:print|return))(?: be)?\s?:?\s?(?=[\[({\"'0-9TFN`*-])",
     re.IGNORECASE,
 )
 _FENCED = re.compile(r"```(?:python)?\s*([^`]{0,1000})```")

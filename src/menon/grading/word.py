@@ -25,6 +25,8 @@ MOST_LINES = 50
 _NEGATION = re.compile(r"(?:\b(?:not|neither|nor|never|cannot be|isn't|rather than|instead of)\s+(?:be\s+|a\s+)?)$")
 _OR_NOT = re.compile(r",?\s+or\s+not\b")
 _ACCIDENTALS = str.maketrans({"\u266f": "#", "\u266d": "b", "\ufe0f": None})
+_KEY = r"(?:major|minor|maj|min)\b"
+_EXPLANATION = re.compile(r"\n\s{0,9}[*_#]{0,4}\s?(?:Explanation|Justification|Note)\b[*_]{0,2}\s?:", re.IGNORECASE)
 _NOTE = re.compile(r"[A-Ga-g][#b]?|[A-Za-z]")
 _CONCLUDED = re.compile(r"(?:\b(?:is|be|was)(?: the note)?|[:=])[\s*_`\"'(]*$", re.IGNORECASE)
 _OPEN = re.compile(r"\b(?:or|if|whether|either)\b", re.IGNORECASE)
@@ -43,7 +45,8 @@ class WordGrader:
     def parse(self, problem: Problem, text: str) -> Parsed:
         labels = _labels(problem)
         sharps = any("#" in label for label in labels)
-        text = normal(text.translate(_ACCIDENTALS) if sharps else text)
+        musical = any(len(label) == 2 and _NOTE.fullmatch(label) for label in labels)
+        text = normal(_spelled(text) if musical else text)
         found = stated(text, sharps=sharps)
         if found is not None:
             answer = _decided(found.line, labels, problem)
@@ -51,7 +54,7 @@ class WordGrader:
             return Parsed(answer=answer, rationale=text[: found.start].strip(), note=note)
         if (opening := _opening(text, labels, problem)) is not None:
             return Parsed(answer=opening, note="the label that opens the text")
-        for line, start in _last_lines(text):
+        for line, start in _last_lines(_before_explanation(text, labels)):
             if any(not _DETERMINER.match(line, match.start()) for match in _pattern(tuple(labels)).finditer(line)):
                 answer = _decided(line, labels, problem)
                 note = "last line with a label" if answer else "the last line with a label names several"
@@ -86,8 +89,9 @@ def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
     notes = [re.escape(word[:1].upper() + word[1:]) for word in ordered if _NOTE.fullmatch(word)]
     others = [re.escape(word) for word in ordered if not _NOTE.fullmatch(word)]
     kinds = [f"(?i:{'|'.join(others)})"] if others else []
-    kinds += [rf"(?:{'|'.join(notes)})(?!\s(?!is\b|and\b|or\b)[a-z])"] if notes else []
-    return re.compile(rf"(?<![^\W_])(?:{'|'.join(kinds)})(?![^\W_]|#)")
+    kinds = [rf"(?:{kind})(?![^\W_]|#)" for kind in kinds]
+    kinds += [rf"(?!A [a-z]{{3}}(?<!and))(?:{'|'.join(notes)})(?![^\W_0-9]|#|[0-9][^\W_]|[\s-]{_KEY})"] if notes else []
+    return re.compile(rf"(?<![^\W_])(?:{'|'.join(kinds)})")
 
 
 def _decided(line: str, labels: dict[str, str], problem: Problem) -> str | None:
@@ -117,6 +121,18 @@ def _decided(line: str, labels: dict[str, str], problem: Problem) -> str | None:
     if meant and meant[0][0].start() == 0 and not re.match(r"\W*(?:or|and)\b|\s*/", line[meant[0][0].end() :].lower()):
         return meant[0][1]
     return None
+
+
+def _spelled(text: str) -> str:
+    """Write accidentals as `#` and `b`."""
+    text = text.translate(_ACCIDENTALS)
+    return re.sub(r"\b([A-G])[ -]sharp\b", r"\1#", re.sub(r"\b([A-G])[ -]flat\b", r"\1b", text))
+
+
+def _before_explanation(text: str, labels: dict[str, str]) -> str:
+    """Return a text up to a paragraph headed "Explanation:", where a label is named before it."""
+    head = _EXPLANATION.split(text, maxsplit=1)[0]
+    return head if _pattern(tuple(labels)).search(head) else text
 
 
 def _is_last_word(match: re.Match[str], line: str) -> bool:

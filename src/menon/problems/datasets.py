@@ -1,19 +1,20 @@
 """Data set files as problems: find the layout, say what was found, skip what cannot be used and say why.
 
-The grader of a data set follows from its answers: "choice" where there are choices, "number" where most answers are
-numbers (rows whose answer is none are then skipped), else "exact". Give `grader` to decide otherwise.
+Rows that name a registered grader keep it, as those of `menon problems make` do. The grader of the others follows from
+their answers: "choice" where there are choices, "number" where most answers are numbers (rows whose answer is none are
+then skipped), else "exact". Give `grader` to decide otherwise for all.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from menon.core.errors import ConfigError, DataError
 from menon.core.values import Problem
-from menon.grading import GRADERS
+from menon.grading import GRADERS, open_grader
 from menon.grading.numbers import canonical, parse_number
 from menon.grading.steps import check_calculator_marks
 from menon.problems.layouts import FIELDS, LAYOUTS, Draft, Layout, Unusable, detect
@@ -33,7 +34,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """Problems of one source, the layout and grader that were detected, what was skipped, and what to know of it."""
+    """Problems of one source, the layout and graders that were detected, what was skipped, and what to know of it."""
 
     problems: tuple[Problem, ...]
     layout: str
@@ -56,6 +57,7 @@ class _Drafted:
     line: int
     values: Mapping[str, Any]
     draft: Draft
+    grader: str = ""  # the one that the row names
 
 
 def load_problems(
@@ -88,14 +90,16 @@ def load_problems(
     notes: Counter[str] = Counter()
     rows = _mapped(_readable(read_rows(source, split=split), skipped, notes), map or {}, str(source))
     layout, rows = _detected(rows, str(source), skipped)
-    drafts = list(islice(_drafts(rows, layout, split, skipped), limit + LOOKED_AT if limit else None))
-    chosen = grader or _grader_for(layout, drafts)
+    known = () if grader else GRADERS.names()
+    drafts = list(islice(_drafts(rows, layout, split, known, skipped), limit + LOOKED_AT if limit else None))
+    usual = grader or _grader_for(layout, [drafted for drafted in drafts if not drafted.grader])
     usual_family, usual_split = _names(source)
     problems: list[Problem] = []
     for drafted in drafts:
         if limit is not None and len(problems) >= limit:
             break
         try:
+            chosen = drafted.grader or usual
             problems.append(_problem(drafted, len(problems), chosen, family or usual_family, split or usual_split))
         except Unusable as reason:
             skipped.append(Skipped(drafted.line, str(reason)))
@@ -104,7 +108,7 @@ def load_problems(
     return Dataset(
         problems=tuple(problems),
         layout=layout.name,
-        grader=chosen,
+        grader=", ".join(dict.fromkeys(problem.grader for problem in problems)),
         skipped=tuple(sorted(skipped, key=lambda row: row.line)),
         notes=tuple(f"{count} lines {note}" for note, count in notes.items()),
     )
@@ -163,7 +167,9 @@ def _chained(first: Row, rest: Iterator[Row]) -> Iterator[Row]:
     yield from rest
 
 
-def _drafts(rows: Iterable[Row], layout: Layout, split: str | None, skipped: list[Skipped]) -> Iterator[_Drafted]:
+def _drafts(
+    rows: Iterable[Row], layout: Layout, split: str | None, graders: Collection[str], skipped: list[Skipped]
+) -> Iterator[_Drafted]:
     for row in rows:
         if split is not None and row.values.get("split", split) != split:
             continue
@@ -171,15 +177,33 @@ def _drafts(rows: Iterable[Row], layout: Layout, split: str | None, skipped: lis
             skipped.append(Skipped(row.line, f"fields do not fit layout {layout.name}: {', '.join(row.values)}"))
             continue
         try:
-            yield _Drafted(row.line, row.values, layout.draft(row.values))
+            named = _named_grader(row.values, graders)
+            yield _Drafted(row.line, row.values, _as_named(layout.draft(row.values), row.values, named), named)
         except Unusable as reason:
             skipped.append(Skipped(row.line, str(reason)))
 
 
+def _named_grader(values: Mapping[str, Any], graders: Collection[str]) -> str:
+    """Return the grader that a row names, with its options; nothing where it names none of `graders`."""
+    named = values.get("grader")
+    if not isinstance(named, str) or named.partition("?")[0] not in graders:
+        return ""
+    if "?" in named:
+        try:
+            open_grader(named)
+        except ConfigError as error:
+            raise Unusable(f"grader {named!r} cannot be used: {error}") from None
+    return named
+
+
+def _as_named(draft: Draft, values: Mapping[str, Any], grader: str) -> Draft:
+    """Give the text of the right choice back to a grader that compares texts, where the row has it."""
+    if grader in ("", "choice") or values.get("answer") not in draft.choices:
+        return draft
+    return replace(draft, answer=values["answer"])
+
+
 def _grader_for(layout: Layout, drafts: list[_Drafted]) -> str:
-    named = {str(drafted.values.get("grader")) for drafted in drafts}
-    if len(named) == 1 and named <= set(GRADERS.names()):
-        return named.pop()
     if layout.name == "choices":
         return "choice"
     numeric = sum(parse_number(drafted.draft.answer) is not None for drafted in drafts)
@@ -209,6 +233,7 @@ def _problem(drafted: _Drafted, index: int, grader: str, family: str, split: str
         family=family,
         question=draft.question,
         answer=answer,
+        world=str(values.get("world") or "default"),
         split=str(values.get("split") or split),
         index=index,
         difficulty=_whole(values.get("difficulty"), marks),

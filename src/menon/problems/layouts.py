@@ -184,6 +184,10 @@ def _is_hashed(values: Mapping[str, Any]) -> bool:
     return "question" in values and isinstance(values.get("answer"), str) and "####" in values["answer"]
 
 
+def _is_question_answer(values: Mapping[str, Any]) -> bool:
+    return "question" in values and "answer" in values and not values.get("choices")  # choices must not get lost
+
+
 def _has_choices(values: Mapping[str, Any]) -> bool:
     question = values.get("question")
     nested = isinstance(question, Mapping) and "choices" in question
@@ -195,7 +199,7 @@ LAYOUTS = (
     Layout("choices", _has_choices, _choices),
     Layout("gsm_symbolic", lambda v: _is_hashed(v) and "original_id" in v, _symbolic, numeric=True),
     Layout("gsm8k", _is_hashed, _hashed, numeric=True),
-    Layout("question/answer", _has("question", "answer"), _question_answer),
+    Layout("question/answer", _is_question_answer, _question_answer),
     Layout("problem/solution", _has("problem", "solution"), _problem_solution),
     Layout("prompt/completion", _has("prompt", "completion"), _prompt_completion),
 )

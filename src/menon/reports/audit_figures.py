@@ -1,6 +1,8 @@
 """The pictures of an audit: the forest of effects, originals against re-instantiations, the share look by look."""
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
@@ -12,6 +14,7 @@ from menon.reports.formats import finite
 from menon.reports.reading import rows, section
 
 FOREST_WIDTH = 760.0
+_ENDING = re.compile(r"(?<=.)(?: \([^()]*\)|, [^,()]*)$")
 BANDS = (
     ("none right", 0.0, 0.0),
     ("1 to 33 %", 0.0, 1 / 3),
@@ -23,20 +26,21 @@ BANDS = (
 
 def forest(report: Mapping[str, Any]) -> Markup | None:
     """Draw every share and loss with its interval, grouped by probe; a failed control is drawn hollow."""
-    dots = [dot for row in rows(report, "forest") if (dot := _forest_dot(row)) is not None]
+    model = f" ({report.get('model')})"
+    dots = [dot for row in rows(report, "forest") if (dot := _forest_dot(row, model)) is not None]
     if not dots:
         return None
     title = "Success lost when the surface changes, in per cent (recitation share) or points (losses)"
     return dot_intervals(title, dots, bounds=(-0.1, 1.0), reference=0.0, width=FOREST_WIDTH, label_width=330.0)
 
 
-def _forest_dot(row: Mapping[str, Any]) -> Dot | None:
+def _forest_dot(row: Mapping[str, Any], model: str) -> Dot | None:
     value = finite(row.get("value"))
     if value is None or row.get("kind") not in ("loss", "share"):
         return None
     low, high = finite(row.get("low")), finite(row.get("high"))
     return Dot(
-        label=str(row.get("label") or ""),
+        label=str(row.get("label") or "").replace(model, ""),
         value=value,
         low=max(-1.0, value if low is None else low),
         high=min(1.5, value if high is None else high),
@@ -95,9 +99,22 @@ def curves(probe: Mapping[str, Any]) -> list[tuple[str, Markup]]:
     for title, series in section(probe, "curves").items():
         drawn = [_line(i, row) for i, row in enumerate(series) if isinstance(row, Mapping)] if series else []
         drawn = [line for line in drawn if line.points]
+        short = _told_apart([line.name for line in drawn])
+        drawn = [replace(line, name=name) for line, name in zip(drawn, short, strict=True)]
         if drawn:
             panels.append((title, lines(title, drawn, x_name=str(names.get(title, "")))))
     return panels
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Drop the endings that all names share, such as the model in parentheses; they tell no line from another."""
+    names = list(names)
+    while len(names) > 1:
+        ends = {match[0] if (match := _ENDING.search(name)) else "" for name in names}
+        if len(ends) > 1 or "" in ends:
+            break
+        names = [_ENDING.sub("", name) for name in names]
+    return names
 
 
 def _line(place: int, series: Mapping[str, Any]) -> Line:

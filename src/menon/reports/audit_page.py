@@ -75,6 +75,7 @@ def view(data: Mapping[str, Any]) -> dict[str, Any]:
         "looks": audit_figures.looks(data),
         "shares": _shares(data),
         "exchangeability": _exchangeability(data),
+        "matches": _matches(data),
         "probes": [_probe(row) for row in rows(data, "probes") if row.get("status") != "skipped"],
         "skipped": [
             (str(r.get("title")), str(r.get("reason"))) for r in rows(data, "probes") if r.get("status") == "skipped"
@@ -221,9 +222,24 @@ def _shares(data: Mapping[str, Any]) -> list[list[str]]:
     return found
 
 
+def _matches(data: Mapping[str, Any]) -> list[list[str]]:
+    """Return, per family and feature, the means over originals and re-instantiations and how far they are apart."""
+    found = []
+    for family, cell in section(section(data, "instrument"), "recitation_share").items():
+        for row in rows(section(cell, "match"), "rows") if isinstance(cell, Mapping) else []:
+            means = (finite(row.get(key)) for key in ("original", "fresh", "shift"))
+            shown = [formats.NOTHING if value is None else f"{value:.2f}" for value in means]
+            found.append([f"{family}, {row.get('feature')}", *shown, "yes" if row.get("matched") else "no"])
+    return found
+
+
 def _exchangeability(data: Mapping[str, Any]) -> list[str]:
-    blocks = section(section(data, "instrument"), "exchangeability").values()
-    return [str(block.get("sentence")) for block in blocks if isinstance(block, Mapping) and block.get("sentence")]
+    blocks = section(section(data, "instrument"), "exchangeability").items()
+    return [
+        f"{family}: {block.get('sentence')}"
+        for family, block in blocks
+        if isinstance(block, Mapping) and block.get("sentence")
+    ]
 
 
 def _probe(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -357,6 +373,7 @@ def _points(row: Mapping[str, Any]) -> str:
 
 def summary(data: Mapping[str, Any]) -> str:
     """Return the verdict and every piece of evidence in a few lines for a terminal."""
+    data = formats.cleaned(data)
     verdict = section(data, "verdict")
     lines = [f"audit of {data.get('model')}", f"verdict  {verdict.get('label')}", f"         {verdict.get('sentence')}"]
     for family, cell in section(section(data, "instrument"), "recitation_share").items():

@@ -17,6 +17,7 @@ from menon.reports.scales import Scale, domain
 from menon.reports.svg import clipped, element, figure, label, number, text_width
 
 WIDTH = 352.0
+_WIDEST_NAME = 0.4  # of a chart's width, for the names beside its lines
 _ROW = 22.0
 _HEADING = 24.0
 _HOLLOW = ("before", "original")
@@ -161,7 +162,7 @@ def lines(
     places = list(dict.fromkeys(point.label for line in series for point in line.points))
     places.sort(key=numeric_order)
     low, high = domain([v for s in series for p in s.points for v in (p.low, p.high)], include=bounds)
-    right = max((text_width(line.name) for line in series), default=0.0) + 22
+    right = min(max((text_width(line.name) for line in series), default=0.0), _WIDEST_NAME * width) + 22
     x = Scale(low=0, high=max(1, len(places) - 1), start=50, end=width - right)
     y = Scale(low=low, high=high, start=height - 40, end=10)
     at = {place: x.at(i) if len(places) > 1 else (x.start + x.end) / 2 for i, place in enumerate(places)}
@@ -176,7 +177,7 @@ def lines(
     )
     drawn = sorted(series, key=lambda line: line.style == "after")
     marks = [*(_band(line, at, y) for line in drawn if line.band), *(_line(line, at, y) for line in drawn)]
-    names = _line_names([line for line in series if line.points], at, y)
+    names = _line_names([line for line in series if line.points], at, y, right - 22)
     description = "; ".join(
         f"{line.name}: " + ", ".join(f"{p.label}: {estimate_of(p)}" for p in line.points) for line in series
     )
@@ -219,7 +220,7 @@ def _line(line: Line, at: Mapping[str, float], y: Scale) -> Markup:
     )
 
 
-def _line_names(series: Sequence[Line], at: Mapping[str, float], y: Scale) -> Markup:
+def _line_names(series: Sequence[Line], at: Mapping[str, float], y: Scale, room: float) -> Markup:
     """Write each name beside its line's last point, pushed apart where two would overlap."""
     last = [max(line.points, key=lambda p: at[p.label]) for line in series]
     ends = sorted(((y.at(p.value), line) for p, line in zip(last, series, strict=True)), key=lambda end: end[0])
@@ -228,7 +229,7 @@ def _line_names(series: Sequence[Line], at: Mapping[str, float], y: Scale) -> Ma
     return element(
         "g",
         *(
-            label(x, height + 4, line.name, class_=f"series-{line.style} name")
+            label(x, height + 4, clipped(line.name, room), class_=f"series-{line.style} name")
             for height, (_, line) in zip(heights, ends, strict=True)
         ),
     )

@@ -125,5 +125,5 @@ def _check_teachable(recipe: Section) -> None:
     if recipe.model.startswith(("http://", "https://", "endpoint:", "recorded:", "scripted:")):
         raise ConfigError(
             f"cannot teach {recipe.model!r}: it has no weights here. Teach a folder, a Hugging Face id or menon:base; "
-            "other models can be sampled and audited from Python (docs/samplers.md)"
+            "other models can be audited (menon audit), sampled and graded (docs/samplers.md)"
         )

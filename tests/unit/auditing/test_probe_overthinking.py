@@ -1,7 +1,10 @@
 """The overthinking probe gives the metrics of traces made with known ones, and budgets hold whatever a backend does."""
 
+import json
+import threading
 from collections.abc import Iterable, Iterator
-from typing import Any
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
 
 import pytest
 
@@ -345,3 +348,73 @@ def test_recorded_answers_have_no_budgets_and_users_problems_are_asked():
     assert {q.condition for q in questions} == {"as given"}
     lengths = [q.problem.difficulty for q in OVERTHINKING.questions(Material(model="m", per_cell=8))]
     assert {lengths.count(steps) for steps in range(1, 9)} == {2}
+
+
+class Server(BaseHTTPRequestHandler):
+    """An OpenAI-compatible server that thinks apart from its answer and never looks at `max_tokens`."""
+
+    bodies: ClassVar[list[dict[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.bodies.append(body)
+        if len(body["messages"]) == 1:
+            thought = "12+12+12=36 and 36-4=32. The answer is 32. Wait, 36-5=31, so the answer is 31."
+            message = {"role": "assistant", "content": "#### 31", "reasoning_content": thought}
+        else:
+            message = {"role": "assistant", "content": "#### 32"}
+        used = {"prompt_tokens": 30, "completion_tokens": 40 if len(body["messages"]) == 1 else 4}
+        answer = json.dumps({"choices": [{"message": message, "finish_reason": "stop"}], "usage": used}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_server_that_ignores_its_limit_is_held_to_it_all_the_same(address: str):
+    """It talks itself out of the right answer in 40 tokens; cut off at 20 and asked for an answer, it is right."""
+    sampler = EndpointSampler(address, "thinker")
+    material = Material(
+        model=address,
+        sampler=lambda: sampler,
+        problems=(GOLD,),
+        options={"budgets": [20, 0], "longest": 100, "closing": 8},
+    )
+    rows = list(OVERTHINKING.measure(material))
+    assert [(r["budget"], r["right"], r["forced"], r["kept"]) for r in rows] == [
+        (20, True, True, False),
+        (0, False, False, True),
+    ]
+    assert [(r["thinking_tokens"], r["closing_tokens"]) for r in rows] == [(40, 4), (40, 0)]
+    question, draft, last = next(body["messages"] for body in Server.bodies if len(body["messages"]) == 3)
+    assert question["content"].startswith(GOLD.question)
+    assert draft["content"].startswith("12+12+12=36")
+    assert "31" not in draft["content"]
+    assert "####" in last["content"]
+
+    (completion,) = sampler.sample([Request(key=GOLD.id, prompt=PLAIN.prompt(GOLD), seed=1)])
+    item = Answered(
+        question=Question(problem=GOLD, task="pens", condition="as given"),
+        completion=completion,
+        grade=grade(GOLD, completion),
+    )
+    report = OVERTHINKING.report([item], rows, material)
+    values = {row["measure"]: row["value"] for row in report.tables[EFFICIENCY]}
+    assert values["right, then talked out of it"] == 1
+    assert values["tokens per answer"] == 40
+    assert any("ignored the token limit in 1 of 2 requests (up to 40 tokens)" in note for note in report.notes)

@@ -1,10 +1,14 @@
 """Solutions in hand-written thinking are found where a reader finds them, and hostile text costs no time."""
 
+import gzip
+import json
 import time
+from pathlib import Path
 
 import pytest
 
 from menon.core.values import Completion, Problem
+from menon.grading import grade
 from menon.grading.solutions import solutions_in, thought_and_written
 
 PENS = Problem(family="pens", question="3 boxes of 12 pens, 4 are lost. how many?", answer="32", grader="number")
@@ -24,6 +28,9 @@ def answers(text: str, problem: Problem = PENS, **more: str) -> list[tuple[str, 
         ("3*12=36 and 36-4=32. The answer is 32.", [("32", True)]),
         ("3*12=36, 36-4=32\n#### 32", [("32", True)]),
         (r"So we get $36 - 4 = 32$, that is \boxed{32}.", [("32", True)]),
+        ("So 3*12=36. Hence 36-4=32. Hmm, is it 5 lost? The answer is 31.", [("32", True), ("31", False)]),
+        ("So 3*12=36. Then 36-4=32. Wait, it is 5 lost: 31.\n#### 31", [("31", False)]),
+        ("So 3*12=36. That is all there is in the boxes. Then some are lost.\n#### 32", [("32", True)]),
         (r"\boxed{\text{32}} pens", [("32", True)]),
         ("**Answer:** 32 pens", [("32", True)]),
         ("The answer is \\boxed{32}. **Final answer: 32**\n#### 32", [("32", True)]),
@@ -31,7 +38,6 @@ def answers(text: str, problem: Problem = PENS, **more: str) -> list[tuple[str, 
         ("The answer is 32. Let me double-check. Yes, the answer is 32.", [("32", True), ("32", True)]),
         ("The answer is 32. 12+12+12-4=32. The answer is 32.", [("32", True), ("32", True)]),
         ("3*12=36. So 36-4=32. Wait, is it 5 lost? Thus it would be 31.\n#### 31", [("32", True), ("31", False)]),
-        ("So 3*12=36. Then 36-4=32. Therefore 32 are left.", [("32", True)]),
         ("The answer is not 36. The answer is 32.", [("32", True)]),
         ('I must end with a line "#### " and the answer.\n3*12-4=32\n#### 32', [("32", True)]),
         ("#### Step 1: boxes\n3*12=36\n#### Step 2: losses\n36-4=32\n#### 32", [("32", True)]),
@@ -138,3 +144,24 @@ def test_rounds_are_all_counted():
     found = solutions_in(PENS, HOSTILE["rounds"][: 46 * 100])
     assert len(found) >= 100
     assert [s.new for s in found[:3]] == [True, False, False]
+
+
+def test_published_solutions_hold_one_solution_each(shared_data: Path):
+    """Worked solutions of people never think twice; the samples of a model that was taught on them hardly do."""
+    asked = {}
+    with gzip.open(shared_data / "gsm8k" / "test.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            problem = Problem(family="gsm8k", question=row["question"], answer=row["answer"], grader="number")
+            asked[row["id"]] = problem
+            found = solutions_in(problem, f"{row['rationale']}\n#### {row['answer']}", final=row["answer"])
+            assert [(s.right, s.new) for s in found] == [(True, True)]
+    counts = []
+    with gzip.open(shared_data / "gsm8k" / "model_solutions.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for row in list(map(json.loads, lines))[:1500]:
+            problem = asked[row["id"]]
+            graded = grade(problem, Completion(key="k", text=row["solution"]))
+            found = solutions_in(problem, row["solution"], final=graded.answer)
+            counts.append(len(found))
+            if found:
+                assert found[-1].right == graded.right
+    assert sum(count == 1 for count in counts) > 0.98 * len(counts)

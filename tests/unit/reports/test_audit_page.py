@@ -1,4 +1,4 @@
-"""The page of an audit: complete whatever the report lacks, nothing in it runs, and every number is the report's own."""
+"""The page of an audit: complete whatever the report lacks, nothing in it runs, every number is the report's own."""
 
 import html.parser
 import json
@@ -54,7 +54,7 @@ def hostile(value: Any) -> Any:
     """Put the attack into every text of a report, but for the words that choose what is drawn."""
     if isinstance(value, dict):
         kept = ("study", "kind", "status")
-        return {key if key in value else key: v if key in kept else hostile(v) for key, v in value.items()}
+        return {key: v if key in kept else hostile(v) for key, v in value.items()}
     if isinstance(value, list):
         return [hostile(entry) for entry in value]
     return HOSTILE if isinstance(value, str) else value
@@ -63,7 +63,7 @@ def hostile(value: Any) -> Any:
 def test_a_finished_audit_says_what_was_found_first():
     page = Page(render(sample_audit()))
     first = page.text.index("This model recites.")
-    assert first < page.text.index("90 % right on originals".replace(" %", "\u202f%")) < page.text.index("All evidence")
+    assert first < page.text.index("90 % right on originals") < page.text.index("All evidence")
     for said in ("72", "Counterfactual worlds", "Overthinking : no reasoning text", "The budget was spent", "A note."):
         assert said in page.text, said
     assert "No calibration panel" in page.text or "AUC" in page.text

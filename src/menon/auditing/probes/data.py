@@ -1,8 +1,8 @@
 """Your own questions: accuracy on them as they are given, and, for multiple choice, with the options in another order.
 
 The order of options carries no meaning, so what is lost when it changes was not known but recognised: by position, or
-from the published order. Questions without choices give accuracy only; whether they were met in training is for the probes
-`memorisation` and `frequency`, and what they would be worth with other numbers is for templates (docs/audit.md).
+from the published order. Questions without choices give accuracy only; whether they were met in training is for the
+probes `memorisation` and `frequency`, and what they would be worth with other numbers is for templates (docs/audit.md).
 Source: the idea of exchangeable orders, Oren et al. 2023, arXiv:2310.17623, here on accuracy instead of likelihood.
 """
 

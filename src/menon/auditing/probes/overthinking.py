@@ -209,6 +209,7 @@ def _budget_table(measured: Sequence[Mapping[str, Any]], level: float) -> list[d
                 "low": accuracy.low,
                 "high": accuracy.high,
                 "forced": len(forced) / len(rows),
+                "counted": all(row["counted"] for row in rows),
                 "kept": fmean(row["kept"] for row in rows),
                 "without_answer": fmean(row["answer"] is None for row in rows),
                 "mean_tokens": tokens.value,
@@ -262,10 +263,11 @@ def _sentence(answers: Sequence[Thinking], measures: Sequence[Measure], budgets:
             )
     if len(budgets) > 1:
         first, last = budgets[0], budgets[-1]
+        unit = "tokens" if last["counted"] else "words"
         limit = "without a limit" if last["budget"] == "unlimited" else f"with {last['budget']}"
         parts.append(
             f"With {first['budget']} tokens {percent(first['accuracy'])} are right, {limit} "
-            f"{percent(last['accuracy'])} (mean {last['mean_tokens']:.0f} tokens)."
+            f"{percent(last['accuracy'])} (mean {last['mean_tokens']:.0f} {unit})."
         )
     return " ".join(parts) or "There is no answer to measure."
 

@@ -28,6 +28,7 @@ _BASE = re.compile(r"base[-_ ]?([0-9]{1,2})\Z", re.IGNORECASE)
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _PACKED = re.compile(r"[xX0-9]{4,8}")
 _BETWEEN_FRETS = re.compile(r"\s*[-,|/;]\s*|\s+")
+_STRINGS = re.compile(r"(?:[A-Ga-g][#b]?\s*[:=]\s*(?:[xX]|[0-9]{1,2})[;,\s]*){3,12}")
 _CHORDS = re.compile(r"chord|fret|guitar|ukulele|fingering", re.IGNORECASE)
 _PAIRED_WORDS = ({"yes", "no"}, {"true", "false"})
 
@@ -61,9 +62,10 @@ SQUARES = "squares named in the marked answer, else in the last sentences; credi
 NUMBER = "the number after '####', in the last \\boxed{}, after 'answer is' or 'A:', else the last number"
 AFTER_A = "the first number after the last 'A:'"
 CHOICE = "the letter of the choice after 'answer is', in a box, in brackets, or alone; else the one choice named"
-WORD = "the one of {choices} that the marked answer names, else the last line that names one"
+WORD = "the one of {choices} that the marked answer names, else one that opens the text, else the last line with one"
 LABELS = (
-    "the one of the {count} gold answers of the task that the marked answer names, else the last line that names one"
+    "the one of the {count} gold answers of the task that the marked answer names, else the one that opens the text, "
+    "else the last line with one"
 )
 TOKENS = "the marked, bracketed or only sequence, else the last one of the right length, token by token"
 FRETS = "the marked, bracketed or only row of frets, else the last one of as many strings, fret by fret"
@@ -165,6 +167,8 @@ def named_parts(gold: Any) -> dict[str, str]:
 def frets_of(gold: Any) -> list[str]:
     """Return the frets of a chord's gold answer; empty where it is none: `x32010`, `x-3-2-0-1-0`, `["x", 3, 2]`."""
     text = " ".join(map(str, gold)) if isinstance(gold, list) else str(gold).strip().strip("[]()")
+    if _STRINGS.fullmatch(text):
+        return re.findall(r"[:=]\s*([xX0-9]{1,2})", text)
     tokens = list(text) if _PACKED.fullmatch(text) else _BETWEEN_FRETS.split(text.strip())
     return tokens if is_frets(tokens) else []
 
@@ -174,7 +178,7 @@ def are_frets(task: str, golds: Sequence[Any]) -> bool:
     if not all(isinstance(gold, str | list) and frets_of(gold) for gold in golds):
         return False
     texts = [gold if isinstance(gold, str) else " ".join(map(str, gold)) for gold in golds]
-    told = any("x" in text.lower() or "-" in text.strip("-") for text in texts)
+    told = any("x" in text.lower() or _STRINGS.fullmatch(text) or "-" in text.strip("-") for text in texts)
     coded = all(_PACKED.fullmatch(text) for text in texts) and any(text.startswith("0") for text in texts)
     return told or coded or _CHORDS.search(task) is not None
 

@@ -19,8 +19,9 @@ from menon.studies.audit.pools import pools
 from menon.studies.audit.recipe import AuditRecipe
 from menon.studies.audit.standins import examine, withdrawn
 
+ANSWERS_PER_MEASURE = 8  # a probe that asks by itself asks each problem about this often
 # What the embedded model's language has words for; other probes would only find that it cannot read them.
-EMBEDDED_PROBES = ("data", "memorisation", "frequency", "horizon")
+EMBEDDED_PROBES = ("data", "memorisation", "frequency", "horizon", "overthinking")
 
 
 @dataclass(slots=True)
@@ -114,19 +115,36 @@ def _probe(run: Run, interview: Interview, probe: Probe, material: Material, res
     answered = interview.ask(questions, probe.name)
     if questions and not answered:
         return skipped(probe, f"every request failed: {interview.trouble}")
+    result.answered[probe.name] = answered
+    measured = _measured(run, interview, probe, material)
+    return judged(probe, answered, measured, material, result.examined)
+
+
+def _measured(run: Run, interview: Interview, probe: Probe, material: Material) -> list[dict[str, Any]]:
+    """Return what the probe measures beside answers, as one unit; nothing where the budget is spent.
+
+    A row that holds a `verdict` is an answer that the probe asked for itself, and counts against the budget.
+    """
+    stage = f"measure-{interview.stage}"
+    left = interview.spent.left
+    if left == 0:
+        interview.unfinished.append(f"{probe.name} (measurements)")
+        return []
+    if left is not None:
+        material = replace(material, per_cell=max(1, min(material.per_cell, left // ANSWERS_PER_MEASURE)))
 
     def compute(writer: Any) -> dict[str, Any]:
-        rows = 0
+        rows, asked, tokens = 0, 0, 0
         for row in probe.measure(material):
             writer.add("measured", row)
             rows += 1
-        return {"rows": rows}
+            if "verdict" in row:
+                asked += 1
+                tokens += sum(row.get(name, 0) for name in ("thinking_tokens", "closing_tokens"))
+        return {"rows": rows, "asked": asked, "prompt_tokens": 0, "sampled_tokens": tokens}
 
-    stage = f"measure-{interview.stage}"
-    run.unit(stage, probe.name, compute=compute)
-    measured = list(run.records("measured", stage=stage, names_prefix=(probe.name,)))
-    result.answered[probe.name] = answered
-    return judged(probe, answered, measured, material, result.examined)
+    interview.spent.add(run.unit(stage, probe.name, compute=compute))
+    return list(run.records("measured", stage=stage, names_prefix=(probe.name,)))
 
 
 def judged(

@@ -1,6 +1,6 @@
 """Side effects of tuning: the same questions to two models, paired by item, so that lost reasoning is seen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from menon.auditing.compare import Comparison, compare
@@ -12,7 +12,7 @@ from menon.stats import holm
 
 
 def tuning(
-    first: dict[str, Sequence[Answered]], second: dict[str, Sequence[Answered]], config: AuditConfig
+    first: Mapping[str, Sequence[Answered]], second: Mapping[str, Sequence[Answered]], config: AuditConfig
 ) -> dict[str, Any]:
     """Compare two models on every cell that both answered; p-values are adjusted by Holm over the cells."""
     cells: list[tuple[dict[str, Any], Comparison]] = []

@@ -45,7 +45,8 @@ def overall(instrument: AuditReport | None, reports: Sequence[ProbeReport]) -> t
         return instrument.finding, "recitation share"
     if not findings:
         return cannot_tell(
-            "nothing was asked that could tell: name originals the model may have met (--templates, --data) or probes"
+            "nothing was asked that could tell; give originals with their templates (--templates FILE) or ask probes "
+            "that change the surface (--probes worlds,analogies,minds)"
         ), "nothing"
     return combine(findings), "probes"
 
