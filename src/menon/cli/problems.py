@@ -175,7 +175,7 @@ def _shown(value: dict[str, Any]) -> list[str]:
         "rationale": value.get("rationale"),
         "prompt": value["prompt"],
         "prompt without working": value["direct_prompt"],
-        "prompt with a hint": value.get("hinted_prompt"),
+        "hinted prompt": value.get("hinted_prompt"),
         "completion": value.get("completion"),
         "variant": variant.get("question"),
         "comprehension check": control.get("question"),

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from menon.core.errors import ConfigError
 from menon.core.registry import Registry
 from menon.core.values import Completion, Grade, Problem, Verdict
-from menon.grading.protocol import CheckFailed, CheckTimeout, Grader, GradesParts, Parsed
+from menon.grading.protocol import CheckFailed, CheckTimeout, Grader, Parsed
 from menon.grading.steps import check_steps
 
 GRADERS = Registry(
@@ -75,6 +75,7 @@ def grade(problem: Problem, completion: Completion, *, grader: str | None = None
     except (CheckTimeout, CheckFailed) as error:
         kind = "timeout" if isinstance(error, CheckTimeout) else "check failed"
         return Grade(verdict=Verdict.ERROR, answer=parsed.answer, rationale=rationale, note=f"{kind}: {error}")
+    credit = getattr(chosen, "credit", None)  # of graders that follow `GradesParts`
     steps = check_steps(problem, rationale, parsed.answer)
     notes = [note for note in (parsed.note, steps.reason if steps else "") if note]
     return Grade(
@@ -83,7 +84,7 @@ def grade(problem: Problem, completion: Completion, *, grader: str | None = None
         rationale=rationale,
         sound=steps.sound if steps else None,
         note="; ".join(notes),
-        credit=chosen.credit(problem, parsed.answer) if isinstance(chosen, GradesParts) else None,
+        credit=credit(problem, parsed.answer) if credit is not None else None,
     )
 
 

@@ -143,9 +143,7 @@ class Source:
         checked = {name: _like(known[name], value, f"{self.name}: {name}") for name, value in values.items()}
         fields = {name: value for name, value in checked.items() if name in self._fields()}
         asked = {name: value for name, value in checked.items() if name not in fields}
-        return dataclasses.replace(
-            self, task=dataclasses.replace(self.task, **fields), asked={**self.asked, **asked}
-        )
+        return dataclasses.replace(self, task=dataclasses.replace(self.task, **fields), asked={**self.asked, **asked})
 
     def problem(
         self, index: int, *, split: str | None = None, difficulty: int | None = None, world: str = "default"
