@@ -5,6 +5,7 @@ same, and say so where they are not. A loss with a failed control is reported as
 Source: the default/counterfactual comparison and its comprehension check, Wu et al. 2023, arXiv:2307.02477.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -425,6 +426,8 @@ def _above(interval: Interval, chance: float) -> Interval:
 
 
 def _needed(share: Interval, config: AuditConfig) -> int | None:
+    if not all(map(math.isfinite, (share.value, share.low, share.high))):
+        return None
     sizes = [
         max(needed_n_half_width(share.n, half, room) for half, room in sides)
         for start, end in config.regions().values()

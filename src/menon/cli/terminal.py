@@ -128,13 +128,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def run_lines(report: Mapping[str, Any]) -> list[str]:
     """Return the summary of a finished run and where its report is."""
-    from menon.reports import audit_summary, summary
-
     if "lines" in report:
         return list(report["lines"])
     where = Path(str(report.get("page") or Path(str(report["run"])) / "report.html"))
     if report.get("study") == "audit":
+        from menon.reports import audit_summary
+
         return [audit_summary(report), f"report: {where}"]
     if report.get("study", "bootstrap") != "bootstrap":
         return [f"{report.get('study')} done: {report.get('tokens', 0):,} tokens", f"report: {where}"]
+    from menon.reports import summary
+
     return [str(summary(report)).rstrip(), f"report: {where}"]

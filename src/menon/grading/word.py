@@ -52,6 +52,8 @@ class WordGrader:
             answer = _decided(found.line, labels, problem)
             note = found.mark if answer else f"{found.mark}: no label, or more than one"
             return Parsed(answer=answer, rationale=text[: found.start].strip(), note=note)
+        if problem.choices and _LETTER.fullmatch(text.strip().rstrip(".")):
+            return Parsed(answer=_decided(text.strip(), labels, problem), note="a letter alone")
         if (opening := _opening(text, labels, problem)) is not None:
             return Parsed(answer=opening, note="the label that opens the text")
         for line, start in _last_lines(_before_explanation(text, labels)):

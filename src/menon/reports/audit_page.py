@@ -64,7 +64,7 @@ def view(data: Mapping[str, Any]) -> dict[str, Any]:
         "run": str(data.get("run") or ""),
         "headline": _headline(data, label),
         "label": label,
-        "sentence": str(verdict.get("sentence") or "").replace(" %", f"{formats.NARROW_SPACE}%"),
+        "sentences": _sentences(data, verdict),
         "assurance": _assurance(verdict),
         "verdict_kinds": words.VERDICT_KINDS,
         "notes": [*_unfinished(data), *(str(note) for note in data.get("notes") or ())],
@@ -299,6 +299,15 @@ def _headline(data: Mapping[str, Any], label: str) -> str:
         f"{name} {CLAUSES.get(str(said.get('label')), 'cannot be judged yet')}" for name, said in several.items()
     ]
     return "; ".join(clauses) + "."
+
+
+def _sentences(data: Mapping[str, Any], verdict: Mapping[str, Any]) -> list[str]:
+    """Return the verdict in words, one paragraph for each model where there are several."""
+    several = [
+        str(said.get("sentence") or "") for said in section(data, "verdicts").values() if isinstance(said, Mapping)
+    ]
+    told = several if len(several) > 1 and all(several) else [str(verdict.get("sentence") or "")]
+    return [text.replace(" %", f"{formats.NARROW_SPACE}%") for text in told]
 
 
 def _comparison(row: Mapping[str, Any]) -> list[str]:

@@ -133,7 +133,7 @@ def test_responses_on_file_with_a_corpus_give_clean_and_dirty_accuracy(tmp_path:
     line = report.tables["overlap with the training text"][0]
     assert (line["judged"], line["dirty"], line["exact"]) == (40, 0.5, 0.5)
     accuracy = {cell.condition: cell.accuracy for cell in report.cells}
-    assert accuracy == {"dirty": 1.0, "clean": 0.25}
+    assert accuracy == {"in the training text": 1.0, "not in the training text": 0.25}
     primary = next(effect for effect in report.effects if effect.primary)
     assert primary.value == pytest.approx(0.75)
     assert primary.p is not None

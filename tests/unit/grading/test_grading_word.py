@@ -118,3 +118,10 @@ def test_long_output_is_read_in_no_time(piece: str):
     start = time.process_time()
     _read(text)
     assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize(("text", "answer"), [("(a).", "bag"), ("B", "box"), ("b.", "box")])
+def test_a_letter_alone_names_a_choice(text: str, answer: str):
+    problem = Problem(family="minds", question="Where?", answer="bag", choices=("bag", "box"), grader="word")
+    completion = Completion(key="k", text=text)
+    assert grade(problem, completion).answer == answer

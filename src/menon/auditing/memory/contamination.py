@@ -20,7 +20,7 @@ from menon.core.values import Problem
 from menon.stats.proportions import wilson
 
 RULE = OverlapRule()
-CLEAN, DIRTY = "clean", "dirty"
+CLEAN, DIRTY = "not in the training text", "in the training text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,8 +56,9 @@ def audit_recorded(run: Run, recipe: AuditRecipe, progress: Progress) -> dict[st
     report["comparisons"] += [
         replace(row, p_adjusted=float(p)).to_json() for row, p in zip(models, adjusted, strict=True)
     ]
-    report["verdicts"] = {model: finding.to_json() for model, finding in verdicts.items()}
-    report["verdict"] |= _verdict(verdicts, reports)
+    sentences = _sentences(verdicts, reports)
+    report["verdicts"] = {m: {**finding.to_json(), "sentence": sentences[m]} for m, finding in verdicts.items()}
+    report["verdict"] |= _verdict(verdicts, sentences)
     return report
 
 
@@ -91,18 +92,24 @@ def _judge(
     return reports, verdicts, examined
 
 
-def _verdict(verdicts: dict[str, Finding], reports: Sequence[ProbeReport]) -> dict[str, Any]:
-    """Return label, reason and sentence over all models on file."""
-    finding = next(iter(verdicts.values())) if len(verdicts) == 1 else combine(verdicts)
-    sentences = []
+def _sentences(verdicts: dict[str, Finding], reports: Sequence[ProbeReport]) -> dict[str, str]:
+    """Return each model's verdict in words."""
+    sentences = {}
     for name, said in verdicts.items():
         told = [r.sentence for r in reports if r.sentence and (len(verdicts) == 1 or r.title.endswith(f" — {name}"))]
-        sentences.append(f"{name}: {said.label}. {' '.join(told) or said.reason + '.'}")
+        reason = f"{said.reason[:1].upper()}{said.reason[1:]}."
+        sentences[name] = f"{name}: {said.label}. {' '.join(told) or reason}"
+    return sentences
+
+
+def _verdict(verdicts: dict[str, Finding], sentences: dict[str, str]) -> dict[str, Any]:
+    """Return label, reason and sentence over all models on file."""
+    finding = next(iter(verdicts.values())) if len(verdicts) == 1 else combine(verdicts)
     return {
         "label": str(finding.label),
         "reason": finding.reason,
         "needed": finding.needed,
-        "sentence": " ".join(sentences),
+        "sentence": " ".join(sentences.values()),
         "basis": "probes",
     }
 
