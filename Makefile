@@ -40,7 +40,7 @@ demo: $(BASE) ## a small model teaches itself to reason; is it reasoning?
 	@echo "report: $(CURDIR)/runs/quickstart/report.html"
 
 test: $(DEV) ## the whole test suite, on CPU
-	@$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
 
 check: $(DEV) ## lint, format, types, layers, unit tests
 	$(BIN)/ruff check .

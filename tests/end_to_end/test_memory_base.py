@@ -93,7 +93,10 @@ def test_the_text_holds_the_originals_word_for_word_and_no_held_out_problem(pane
         assert row["judged"] == row["n"]
         assert row["dirty"] == 0.0 if row["arm"] == "held out" else row["dirty"] > 0.4, row
     accuracy = {cell.id: cell.accuracy for cell in panel.cells}
-    assert accuracy["memorisation/facts/dirty/menon:base"] > accuracy["memorisation/facts/clean/menon:base"] + 0.4
+    assert (
+        accuracy["memorisation/facts/in the training text/menon:base"]
+        > accuracy["memorisation/facts/not in the training text/menon:base"] + 0.4
+    )
 
 
 def test_orders_that_were_never_in_the_text_look_random(panel: ProbeReport) -> None:

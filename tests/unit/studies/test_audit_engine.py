@@ -16,7 +16,7 @@ from menon.core.values import Completion, Grade, Problem, Request, Verdict
 from menon.problems.prompts import STYLES
 from menon.store import Run
 from menon.studies.audit import items as shown
-from menon.studies.audit.asking import Interview, Spent, problems_of
+from menon.studies.audit.asking import Interview, Spent
 from menon.studies.audit.recipe import BudgetSection
 from menon.studies.audit.scores import gold_scores
 from menon.studies.audit.tuning import tuning
@@ -225,11 +225,6 @@ def test_failed_requests_of_a_stored_block_are_asked_again_once_per_command(open
     untouched = Sums()
     assert interview(open_run(), untouched).ask(questions, "probe") == third
     assert untouched.asked == []
-
-
-def test_distinct_problems_in_order():
-    questions = [question(2), question(1), question(2, condition="base9")]
-    assert [p.question for p in problems_of(questions)] == ["2+2", "1+1"]
 
 
 # Items of the report

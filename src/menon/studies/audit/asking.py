@@ -1,6 +1,6 @@
 """Put questions of an audit to a model: in blocks that are stored as they are answered, within a budget."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,7 @@ from menon.auditing.probe import Answered, Question
 from menon.core.errors import SamplerError
 from menon.core.progress import Named, Progress
 from menon.core.seeds import seed_for
-from menon.core.values import Completion, Problem, Request
+from menon.core.values import Completion, Request
 from menon.grading import grade
 from menon.problems.prompts import PromptStyle
 from menon.sampling.asking import Graded, from_record, to_record
@@ -187,8 +187,3 @@ class Interview:
 def prompt_tokens(completions: Sequence[Completion]) -> int:
     """Return the tokens of the prompts; samples of one request share its prompt."""
     return sum(completion.prompt_tokens for completion in completions if completion.sample == 0)
-
-
-def problems_of(questions: Iterable[Question]) -> list[Problem]:
-    """Return the distinct problems of `questions`, in order."""
-    return list({question.problem.id: question.problem for question in questions}.values())

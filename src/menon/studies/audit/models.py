@@ -1,7 +1,6 @@
 """The model under audit: how it is opened, how it wants to be asked, and what it can do."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from menon.core.errors import ConfigError
-from menon.core.values import Problem
 from menon.problems.prompts import STYLES, PromptStyle
 from menon.sampling import open_sampler
 from menon.sampling.protocol import Sampler
@@ -66,18 +64,6 @@ class Subject:
         if not shown:
             raise ConfigError(f"{self.recipe.exemplars!r} holds no demonstration; leave exemplars out or name another")
         return style.with_exemplars(tuple(replace(problem, choices=problem.choices) for problem in shown))
-
-
-def ready(subject: Subject, problems: list[Problem]) -> Callable[[], Sampler]:
-    """Return the opener of the subject's sampler with `problems` bound where it wants to know them."""
-    from menon.sampling.protocol import bind_problems
-
-    def opened() -> Sampler:
-        sampler = subject.sampler()
-        bind_problems(sampler, problems)
-        return sampler
-
-    return opened
 
 
 def _same_tokenizer(spec: str, local: bool) -> bool:
