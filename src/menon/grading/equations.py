@@ -13,6 +13,7 @@ from menon.grading.numbers import canonical, numbers, parse_number, plain
 from menon.grading.step_report import StepFails, StepReport, split_steps
 
 _RUN = re.compile(r"[-0-9.,+*/x\u00d7\u00f7()$= ]{3,}")
+_CLAUSE_END = re.compile(r"[,.]\s")
 _NUMBER = re.compile(r"[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+")
 
 
@@ -87,8 +88,8 @@ def written_result(text: str) -> Fraction:
 def equations_in(text: str) -> list[str]:
     """Find every `expression = number` in a line of prose; returned in canonical spelling."""
     found = []
-    for run in _RUN.findall(text):
-        sides = run.split("=")
+    for clause in (part for run in _RUN.findall(text) for part in _CLAUSE_END.split(run)):
+        sides = clause.split("=")
         for left, right in pairwise(sides):
             left = left.strip(" x*/,.)$+")
             result = next(numbers(right), None)

@@ -191,3 +191,8 @@ def test_check_steps_follows_the_problem():
     assert check_steps(marked, "no marks", "1") is None
     with pytest.raises(ConfigError, match="'prose'"):
         check_steps(Problem(family="t", question="q", answer="1", meta={"steps": "prose"}), "x", "1")
+
+
+@pytest.mark.parametrize("text", ["3*12=36, 36-4=32", "First 3*12=36. 36-4=32.", "3 * 12 = 36,\n36 - 4 = 32"])
+def test_equations_do_not_run_over_the_end_of_a_clause(text: str):
+    assert equation_list(text) == ("3*12=36", "36-4=32")

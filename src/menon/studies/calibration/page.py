@@ -15,7 +15,7 @@ INTRODUCTION = """
 # Calibration: is the audit right about models whose nature is known?
 
 ```sh
-menon audit --calibrate      # trains and audits the panel, about 15 minutes on two cores; finished parts are kept
+menon audit --calibrate      # trains and audits the panel, about 12 minutes on one core; finished parts are kept
 make calibration             # the same, and puts the findings into this page and into every report
 ```
 
