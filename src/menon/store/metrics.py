@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from io import FileIO
 from pathlib import Path
+from threading import Lock
 
 from menon.store.files import atomic_write, os_failure
 
@@ -13,6 +14,7 @@ class MetricsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: FileIO | None = None
+        self._opening = Lock()  # threads share a run; two that opened at once would leave one file open for ever
 
     def rebuild(self, lines: Iterable[str]) -> None:
         """Make the file hold exactly `lines`, which drops the lines of units that were never committed."""
@@ -23,9 +25,10 @@ class MetricsFile:
     def append(self, line: str) -> None:
         """Write one line; raises `RunError` when the disk does not take it."""
         try:
-            if self._file is None:
-                self._file = FileIO(self.path, "a")
-            self._file.write(f"{line}\n".encode())
+            with self._opening:
+                if self._file is None:
+                    self._file = FileIO(self.path, "a")
+                self._file.write(f"{line}\n".encode())
         except OSError as error:
             raise os_failure(error, "write", self.path) from error
 
