@@ -13,6 +13,7 @@ from typing import Any
 
 from menon.auditing.cells import Cell, Scores, cells_of
 from menon.auditing.probe import Effect
+from menon.auditing.sentences import percent
 from menon.auditing.verdict import AuditConfig, Finding, Label, cannot_tell
 from menon.stats import (
     Interval,
@@ -58,10 +59,10 @@ class Contrast:
     def sentence(self) -> str:
         way = {True: ", with working", False: ", answers only", None: ""}[self.cot]
         scores = (
-            f"{_percent(self.baseline.accuracy)} right in {self.baseline.condition}, "
-            f"{_percent(self.altered.accuracy)} in {self.altered.condition}"
+            f"{percent(self.baseline.accuracy)} right in {self.baseline.condition}, "
+            f"{percent(self.altered.accuracy)} in {self.altered.condition}"
         )
-        check = "" if self.control is None else f"; comprehension check {_percent(self.control.accuracy)}"
+        check = "" if self.control is None else f"; comprehension check {percent(self.control.accuracy)}"
         return f"{self.task}{way}: {scores}{check}. {self.finding.reason[:1].upper()}{self.finding.reason[1:]}."
 
     def effect(self, *, primary: bool = False) -> Effect:
@@ -209,11 +210,11 @@ def judge(baseline: Cell, altered: Cell, control: Cell | None, share: Interval |
     if control is not None and control.understood is False:
         return cannot_tell(
             f"the model did not understand {altered.condition} (comprehension check "
-            f"{_percent(control.accuracy)}), so its loss there says nothing of reciting"
+            f"{percent(control.accuracy)}), so its loss there says nothing of reciting"
         )
     if label is None:
         return cannot_tell("the interval of the lost share does not fit in one verdict", _needed(share, config))
-    lost = f"{_percent(max(0.0, share.low))} to {_percent(min(1.0, share.high))} of the success is lost with the change"
+    lost = f"{percent(max(0.0, share.low))} to {percent(min(1.0, share.high))} of the success is lost with the change"
     return Finding(label=label, reason=lost)
 
 
@@ -252,7 +253,3 @@ def _needed(share: Interval, config: AuditConfig) -> int | None:
         for sides in [[(share.value - share.low, share.value - start), (share.high - share.value, end - share.value)]]
     ]
     return max(1, min(sizes) - share.n) if sizes else None
-
-
-def _percent(value: float | None) -> str:
-    return "unknown" if value is None else f"{100 * value:.0f} %"

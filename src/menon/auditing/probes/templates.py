@@ -22,6 +22,7 @@ from menon.auditing.probes.templates_tables import (
     per_template,
     set_rows,
 )
+from menon.auditing.sentences import percent
 from menon.auditing.verdict import AuditConfig, Finding, cannot_tell, combine
 from menon.core.errors import ConfigError
 from menon.core.seeds import rng_for
@@ -274,19 +275,19 @@ def _sentence(contrasts: Sequence[Contrast], answered: Sequence[Answered], level
 
 def _one_sentence(rows: Mapping[str, Contrast], level: float) -> str:
     baseline = next(iter(rows.values())).baseline
-    text = f"{_percent(baseline.accuracy)} of {baseline.n} original problems are right"
+    text = f"{percent(baseline.accuracy)} of {baseline.n} original problems are right"
     main = rows.get(MAIN)
     if main is not None:
-        text += f", {_percent(main.altered.accuracy)} when names and numbers change"
+        text += f", {percent(main.altered.accuracy)} when names and numbers change"
     arms = [arm for arm in ("names", "numbers", "noop") if arm in rows]
-    others = [f"{_percent(rows[arm].altered.accuracy)} when {WORDS[arm]}" for arm in arms]
+    others = [f"{percent(rows[arm].altered.accuracy)} when {WORDS[arm]}" for arm in arms]
     text += f" ({'; '.join(others)})" if others else ""
     if main is not None:
         text += (
             f": a {'gain' if main.loss < 0 else 'loss'} of {abs(100 * main.loss):.0f} points "
             f"({100 * level:.0f} % interval of the loss {100 * main.low:.0f} to {100 * main.high:.0f})"
         )
-    harder = [f"{WORDS[arm]} {_percent(rows[arm].altered.accuracy)}" for arm in MORE_OR_LESS if arm in rows]
+    harder = [f"{WORDS[arm]} {percent(rows[arm].altered.accuracy)}" for arm in MORE_OR_LESS if arm in rows]
     return text + "." + (f" With other difficulty: {', '.join(harder)}." if harder else "")
 
 
@@ -308,10 +309,6 @@ def _notes(answered: Sequence[Answered], contrasts: Sequence[Contrast], material
 
 def _published(answered: Sequence[Answered]) -> bool:
     return any(a.question.problem.meta.get("published", True) for a in answered)
-
-
-def _percent(value: float | None) -> str:
-    return "unknown" if value is None else f"{100 * value:.0f} %"
 
 
 TEMPLATES = Templates()

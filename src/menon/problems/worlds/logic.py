@@ -29,6 +29,7 @@ from menon.problems.worlds.entailment import (
     by_resolution,
 )
 from menon.problems.worlds.kinds import NAMES, Lineage, exchange, lineages, read, renamed, said
+from menon.problems.worlds.selection import named_world
 
 LABELS = (TRUE, FALSE, UNCERTAIN)
 SYNONYMS = {"unknown": UNCERTAIN, "undetermined": UNCERTAIN, "cannot be determined": UNCERTAIN}
@@ -155,10 +156,7 @@ class Logic:
         return by_resolution(premises, conclusion)
 
     def _known(self, world: str) -> str:
-        known = self.default if world == "default" else world
-        if known not in WORLDS:
-            raise ConfigError(f"logic has no world {world!r}; allowed: default, {', '.join(WORLDS)}")
-        return known
+        return named_world(self.name, world, self.default, self.worlds)
 
 
 def _argument(rng: Random, steps: int, label: str) -> _Argument:

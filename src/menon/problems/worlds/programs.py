@@ -17,6 +17,7 @@ from menon.core.seeds import rng_for
 from menon.core.values import Problem
 from menon.problems.splits import draw_in_split
 from menon.problems.worlds.interpreter import ProgramError, run, translated
+from menon.problems.worlds.selection import named_world
 from menon.problems.worlds.snippets import Program, draw, draw_line
 
 FIRST = {"zero-based": 0, "one-based": 1}
@@ -120,10 +121,7 @@ class Programs:
         return repr(run(translated(found[1], first=stated[0]), first=1 - stated[0]))
 
     def _known(self, world: str) -> str:
-        known = self.default if world == "default" else world
-        if known not in FIRST:
-            raise ConfigError(f"programs has no world {world!r}; allowed: default, {', '.join(FIRST)}")
-        return known
+        return named_world(self.name, world, self.default, self.worlds)
 
 
 def _telling(rng: Random, count: int) -> Program:

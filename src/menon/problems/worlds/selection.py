@@ -25,6 +25,15 @@ def known_world(task: str, world: str, default: str, worlds: Sequence[str]) -> s
     return world
 
 
+def named_world(task: str, world: str, default: str, worlds: Sequence[str]) -> str:
+    """Return the world's readable name: the default world's own name for "default".
+
+    Raises:
+        ConfigError: the task has no such world.
+    """
+    return default if known_world(task, world, default, worlds) == "default" else world
+
+
 def known_difficulty(task: str, difficulty: int | None, usual: Sequence[int], allowed: range, rng: Random) -> int:
     """Return `difficulty`, or one of the usual ones when it is None.
 

@@ -16,6 +16,7 @@ from menon.core.errors import ConfigError
 from menon.core.seeds import rng_for
 from menon.core.values import Problem
 from menon.problems.splits import draw_in_split
+from menon.problems.worlds.selection import named_world
 
 Step = tuple[int, int]
 DIRECTIONS = ("north", "south", "east", "west")
@@ -159,10 +160,7 @@ class Spatial:
         return "; ".join(answers)
 
     def _known(self, world: str) -> str:
-        known = self.default if world == "default" else world
-        if known not in AXES:
-            raise ConfigError(f"spatial has no world {world!r}; allowed: default, {', '.join(AXES)}")
-        return known
+        return named_world(self.name, world, self.default, self.worlds)
 
 
 def _steps(world: str, content: str) -> dict[str, Step]:
