@@ -57,6 +57,15 @@ def test_adaptive_design_asks_less_and_says_the_same(menon_command: Command, tmp
     assert labels == {"recites"}
 
 
+def test_a_wanted_width_is_worked_for(menon_command: Command, tmp_path: Path):
+    shares = []
+    for name, settings in (("verdict", ()), ("width", ("--set", "instrument.width=0.3"))):
+        found = audit(menon_command, "scripted:oracle?p=0.95", "--probes", "none", "--out", tmp_path / name, *settings)
+        shares.append(found["instrument"]["recitation_share"]["chain"])
+    stopped, narrow = (share["high"] - share["low"] for share in shares)
+    assert narrow <= 0.3 < stopped
+
+
 def test_budget_is_kept_and_told(menon_command: Command, tmp_path: Path):
     found = audit(
         menon_command,

@@ -91,6 +91,7 @@ def _ask_pool(
         looks=Plan().looks if settings.adaptive else (AT_ONCE,),
         per_original=min(Plan().per_original, settings.variants),
         batch=interview.step,
+        width=settings.width or None,
     )
     budget = _left(interview.spent, recipe)
     if budget is None:

@@ -21,6 +21,11 @@ class InstrumentSection(Section):
     originals: int = Field(default=120, ge=1, description="most originals per family or file")
     variants: int = Field(default=5, ge=1, description="most re-instantiations of one original")
     adaptive: bool = Field(default=True, description="stop as soon as the verdict is settled")
+    width: float = Field(
+        default=0.0,
+        ge=0,
+        description="go on, verdict or not, until the share's interval is this narrow; 0: the verdict",
+    )
 
 
 class BudgetSection(Section):
