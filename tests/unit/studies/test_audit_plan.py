@@ -6,7 +6,7 @@ import pytest
 
 from menon.auditing.contrasts import cells_of, contrasts_of
 from menon.auditing.probe import Answered, Effect, Material, ProbeReport, Question
-from menon.auditing.verdict import Finding, Label, cannot_tell
+from menon.auditing.verdict import Finding, Label
 from menon.core.errors import ConfigError
 from menon.core.values import Problem
 from menon.studies.audit.asking import Spent
@@ -152,4 +152,3 @@ def test_probes_decide_only_without_originals():
 
 def test_recipe_carries_the_control_family_into_the_thresholds():
     assert AuditRecipe().config().controls == ("facts",)
-    assert cannot_tell("why").label is Label.CANNOT_TELL
