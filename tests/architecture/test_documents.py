@@ -52,7 +52,7 @@ def test_shown_commands_exist(document: Path):
             assert "=" in word or word.startswith("-") or word in TARGETS, f"{command!r}: there is no target {word!r}"
 
 
-@pytest.mark.parametrize("command", ["menon solve x", "menon run x --otu y", "menon teach moon"])
+@pytest.mark.parametrize("command", ["menon view x", "menon run x --otu y", "menon teach moon"])
 def test_the_check_itself_finds_mistakes(command: str):
     with pytest.raises(AssertionError):
         _check(command)

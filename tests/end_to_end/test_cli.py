@@ -33,7 +33,12 @@ def test_installed_script_is_the_same_command():
     if not script.exists():
         pytest.skip("menon is not installed as a script beside this Python")
     done = subprocess.run([script, "problems", "list", "--json"], capture_output=True, text=True, timeout=60)
-    assert [family["name"] for family in json.loads(done.stdout)["families"]] == ["addition", "chain", "facts"]
+    assert [family["name"] for family in json.loads(done.stdout)["families"]] == [
+        "addition",
+        "chain",
+        "counter-programs",
+        "facts",
+    ]
 
 
 def test_env_tells_versions_but_no_secrets(menon_command: Command, tmp_path: Path):
@@ -55,7 +60,7 @@ def test_env_tells_versions_but_no_secrets(menon_command: Command, tmp_path: Pat
     assert "transformers" in plain.stdout
 
 
-@pytest.mark.parametrize("family", ["addition", "chain", "facts"])
+@pytest.mark.parametrize("family", ["addition", "chain", "counter-programs", "facts"])
 def test_problems_show_tells_the_hint_and_the_reference(menon_command: Command, family: str):
     done = menon_command("problems", "show", family, "3", "--json")
     shown = json.loads(done.stdout)

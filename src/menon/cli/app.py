@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 import menon
-from menon.cli import audit, doctor, env, grade, problems, run, teach
+from menon.cli import audit, doctor, env, grade, problems, run, solve, teach
 from menon.cli.options import Verbs
 from menon.cli.terminal import EXIT_DONE, EXIT_HELP, EXIT_STOPPED, EXIT_USAGE, tell_error, write_json
 
-RESUMABLE = ("run", "teach", "audit")
+RESUMABLE = ("run", "teach", "audit", "solve")
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 # Rich markup would load rich for every --help, which alone takes longer than everything else.
@@ -28,6 +28,7 @@ app = typer.Typer(
 app.command("run", short_help="Run a study.")(run.run)
 app.command("doctor", short_help="Can teaching work here?")(doctor.doctor)
 app.add_typer(teach.app, name="teach", short_help="Teach a model to reason.")
+app.command("solve", short_help="Solve by executing a strategy as a flowchart.")(solve.solve)
 app.command("audit", short_help="Does a model reason, or does it recite?")(audit.audit)
 app.command("grade", short_help="Grade stored completions again; --audit compares two graders.")(grade.grade)
 app.add_typer(problems.app, name="problems", short_help="List, show or make problems.")

@@ -135,6 +135,10 @@ def run_lines(report: Mapping[str, Any]) -> list[str]:
         from menon.reports import audit_summary
 
         return [audit_summary(report), f"report: {where}"]
+    if report.get("study") == "solve":
+        from menon.studies.solve.told import summary_lines
+
+        return summary_lines(report, trace=False)
     if report.get("study", "bootstrap") != "bootstrap":
         return [f"{report.get('study')} done: {report.get('tokens', 0):,} tokens", f"report: {where}"]
     from menon.reports import summary

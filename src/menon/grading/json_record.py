@@ -35,7 +35,7 @@ def read_json_record(text: str, fields: Sequence[str] = ()) -> ReadRecord:
         return ReadRecord(record=None, reason="a <think> block without an end")
     if len(visible) > LONGEST:
         return ReadRecord(record=None, reason=f"{len(visible):,} characters; at most {LONGEST:,} are read")
-    decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_finite)
+    decoder = json.JSONDecoder(object_pairs_hook=json_object, parse_constant=json_constant, parse_float=json_finite)
     found: dict[str, Any] | None = None
     reason = "no JSON object in the text"
     at = visible.find("{")
@@ -58,18 +58,18 @@ def read_json_record(text: str, fields: Sequence[str] = ()) -> ReadRecord:
     return ReadRecord(record=found, reason="" if found is not None else reason)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def json_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = [name for name, _ in pairs]
     if len(set(names)) < len(names):
         raise _Refused(f"a name stands twice among {names[:5]}")
     return dict(pairs)
 
 
-def _constant(name: str) -> Any:
+def json_constant(name: str) -> Any:
     raise _Refused(f"{name} is no number")
 
 
-def _finite(text: str) -> float:
+def json_finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise _Refused(f"{text[:20]} is too large a number")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+LARGEST_POWER = 400  # beyond it a number in scientific form is runaway text too
 LONGEST = 200  # digits; longer runs are runaway text, and reading them would cost quadratic time
 
 _RUN = re.compile(r"(?:[0-9]|\.(?=[0-9]))[0-9.,\u2009\u202f]*")
@@ -81,7 +82,7 @@ def _read(text: str, start: int, stop: int) -> tuple[int, Fraction | None, bool]
         return end, None, True
     if exponent := _EXPONENT.match(text, end):
         power, value = exponent.group(1), _value(digits)
-        usable = value is not None and len(power) <= 4
+        usable = value is not None and abs(int(power[:6])) <= LARGEST_POWER
         return exponent.end(), value * Fraction(10) ** int(power) if usable and value is not None else None, True
     if ratio := _RATIO.match(text, end):
         return ratio.end(), _ratio(digits, ratio.group(1)[1:]), True

@@ -12,6 +12,7 @@ FAMILIES = Registry(
     {
         "addition": "menon.problems.addition:ADDITION",
         "chain": "menon.problems.chain:CHAIN",
+        "counter-programs": "menon.problems.programs:PROGRAMS",
         "facts": "menon.problems.facts:FACTS",
     },
     "family",

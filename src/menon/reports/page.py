@@ -35,13 +35,13 @@ def render(report: Source) -> str:
         DataError: a report.json that cannot be read.
     """
     data = read_report(report)
-    style, script = chart_css() + _asset("page.css"), _asset("page.js")
+    style, script = chart_css() + asset("page.css"), asset("page.js")
     policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        f"default-src 'none'; style-src '{script_hash(style)}'; script-src '{script_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
     is_audit = data.get("study") == "audit"
-    template = _environment().get_template("audit.html.j2" if is_audit else "report.html.j2")
+    template = environment().get_template("audit.html.j2" if is_audit else "report.html.j2")
     return template.render(
         audit_page.view(data) if is_audit else _view(data), style=Markup(style), script=Markup(script), policy=policy
     )
@@ -120,7 +120,7 @@ def _unbroken(sentence: Any) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("menon.reports", "templates"),
         autoescape=True,
@@ -139,9 +139,9 @@ def _code(sentence: str) -> Markup:
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
     return files("menon.reports").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _hash(text: str) -> str:
+def script_hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -20,13 +20,12 @@ def element(name: str, *children: str | Markup, **attributes: str | float | None
 
     Numbers are written with at most two decimals; attributes that are None are left out.
     """
-    written = Markup("").join(
-        Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), number(value) if _numeric(value) else value)
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{number(value) if _numeric(value) else escape(value)}"'
         for key, value in attributes.items()
         if value is not None
     )
-    inside = Markup("").join(children)
-    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), written, inside)
+    return Markup(f"<{name}{written}>{''.join(map(escape, children))}</{name}>")
 
 
 def _numeric(value: object) -> bool:

@@ -6,6 +6,7 @@ and giving up are decided here, where every request of the conversation is seen.
 
 import asyncio
 import difflib
+import importlib
 import json
 import logging
 import re
@@ -18,6 +19,7 @@ import openai
 
 from menon.core.errors import SamplerError
 from menon.sampling.pacing import AdaptiveLimit, backoff_s, retry_after_s
+from menon.sampling.streaming import Assembly, EventReader
 from menon.sampling.wire import ADDRESS_HINT, Answer, Dialect, looks_like_html, read_answer, refused_field
 
 log = logging.getLogger(__name__)
@@ -28,16 +30,30 @@ OVERLOADED_STATUS = frozenset({408, 429, 503, 504, 524, 529})
 ATTEMPTS_BEFORE_FIRST_ANSWER = 3
 # This many requests in a row that ran out of attempts without a word from the server end the conversation.
 SILENCES_BEFORE_GIVING_UP = 3
+# Between the declared end of a stream and the end of its bytes, which lets the connection be used again.
+LINGER_S = 1.0
+
+
+class Unanswered(SamplerError):
+    """A request that was given up; `partial` is what a stream had brought of its answer before it broke off."""
+
+    def __init__(self, message: str, partial: Answer | None = None):
+        super().__init__(message)
+        self.partial = partial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long and how often a server is asked."""
+    """How long and how often a server is asked.
+
+    `grudge_s`: a conversation that was ended because the server seemed dead is taken up again after so long.
+    """
 
     timeout_s: float
     total_s: float
     retries: int
     backoff_s: float
+    grudge_s: float = float("inf")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -57,11 +73,12 @@ class Trouble(Exception):
     hopeless: bool = False
     model_suspect: bool = False
     wait_s: float | None = None
+    partial: Answer | None = None
 
 
 @dataclass(kw_only=True)
 class Conversation:
-    """The requests of one `sample` call; shares what it learns about the server through `dialect`."""
+    """The requests of one `sample` call, or of one hub; shares what it learns about the server through `dialect`."""
 
     client: openai.AsyncOpenAI
     model: str
@@ -73,24 +90,25 @@ class Conversation:
     answered: int = 0
     _silences: int = 0
     _hopeless: str | None = None
+    _hopeless_since: float = 0.0
     _models: list[str] | None = field(default=None, repr=False)
 
     async def ask(self, path: str, build: Callable[[Dialect], dict[str, Any]], *names: str | int) -> Answer:
         """Post `build(dialect)` to `path` until it is answered; `names` seed the jitter of the waits.
 
         Raises:
-            SamplerError: the server refused, stayed silent or kept failing; the message is fit for a person.
+            Unanswered: the server refused, stayed silent or kept failing; the message is fit for a person.
         """
         deadline: float | None = None
         attempt = 0
         while True:
             async with self.limit.slot() as taken:
                 if self._hopeless:
-                    raise SamplerError(self._hopeless)
+                    self._give_up_or_forgive(self._hopeless)
                 deadline = deadline or time.monotonic() + self.patience.total_s
                 body = build(self.dialect)
                 try:
-                    answer = await self._attempt(path, body, self._time_for_attempt(deadline))
+                    answer = await self._attempt(path, body, deadline)
                     self._heard()
                     return answer
                 except Trouble as trouble:
@@ -143,8 +161,11 @@ class Conversation:
             self.learn(name, trouble.message)
         return True
 
-    async def _attempt(self, path: str, body: dict[str, Any], timeout_s: float) -> Answer:
+    async def _attempt(self, path: str, body: dict[str, Any], deadline: float) -> Answer:
+        timeout_s = self._time_for_attempt(deadline)
         try:
+            if body.get("stream"):
+                return await self._streamed(path, body, timeout_s, deadline)
             # The client's own time-out is per read; a server that dribbles is stopped by the outer one.
             async with asyncio.timeout(timeout_s):
                 text = await self.client.post(path, body=body, cast_to=str, options={"timeout": timeout_s})
@@ -161,6 +182,72 @@ class Conversation:
         except SamplerError as error:
             page = "web page" in str(error)
             raise Trouble(message=self.redact(f"{self.address}: {error}"), retry=not page, hopeless=page) from None
+
+    async def _streamed(self, path: str, body: dict[str, Any], timeout_s: float, deadline: float) -> Answer:
+        """Post and read a streamed answer; `timeout_s` bounds the wait for each piece of it."""
+        async with asyncio.timeout(timeout_s):
+            stream = await self.client.post(
+                path,
+                body=body,
+                cast_to=object,
+                stream=True,
+                stream_cls=openai.AsyncStream[object],
+                options={"timeout": timeout_s},
+            )
+        try:
+            if "event-stream" in stream.response.headers.get("content-type", ""):
+                return await self._assembled(stream.response, timeout_s, deadline)
+            # It answers in one piece, or is no such server at all.
+            async with asyncio.timeout(timeout_s):
+                return read_answer((await stream.response.aread()).decode(errors="replace"))
+        except _carrier_errors(stream.response) as error:
+            message = f"the connection to {self.address} broke before the answer was complete ({_cause(error)})"
+            raise Trouble(message=self.redact(message), retry=True, silent=True) from None
+        finally:
+            await stream.close()
+
+    async def _assembled(self, response: Any, timeout_s: float, deadline: float) -> Answer:
+        clock = asyncio.get_running_loop().time
+        last = clock() + deadline - time.monotonic()
+        reader, assembly, why = EventReader(), Assembly(), ""
+        try:
+            async with asyncio.timeout(timeout_s) as limit:
+                async for chunk in response.aiter_bytes():
+                    for data in reader.feed(chunk):
+                        assembly.add(data)
+                    if assembly.error is not None:
+                        break
+                    limit.reschedule(min(clock() + (LINGER_S if assembly.ended else timeout_s), last))
+            for data in reader.end():
+                assembly.add(data)
+        except TimeoutError:
+            if assembly.answer() is None:
+                raise
+            why = f"nothing more came within {timeout_s:.3g} s" if clock() < last else "its time was over"
+        except _carrier_errors(response) as error:
+            if assembly.answer() is None:
+                raise
+            why = _cause(error)
+        except SamplerError as error:
+            raise self._broken_stream(str(error), assembly) from None
+        answer = assembly.answer()
+        if answer is None or not assembly.complete:
+            raise self._broken_stream(why or "it ended without a finish reason", assembly)
+        return answer
+
+    def _broken_stream(self, why: str, assembly: Assembly) -> Trouble:
+        status = None
+        if assembly.error is not None:
+            why = server_message(json.dumps({"error": assembly.error}))
+            code = assembly.error.get("code") if isinstance(assembly.error, dict) else None
+            status = code if isinstance(code, int) else None
+        return Trouble(
+            message=self.redact(f"the stream from {self.address} broke off: {why}"),
+            status=status,
+            retry=status is None or status in RETRIED_STATUS,
+            overloaded=status in OVERLOADED_STATUS,
+            partial=assembly.answer(),
+        )
 
     def _status_trouble(self, error: openai.APIStatusError) -> Trouble:
         status, text = error.status_code, error.response.text
@@ -204,7 +291,7 @@ class Conversation:
         """Return how long to wait before the next attempt.
 
         Raises:
-            SamplerError: there is no next attempt.
+            Unanswered: there is no next attempt.
         """
         attempts = 1 + (self.patience.retries if trouble.retry else 0)
         if trouble.silent and not self.answered:
@@ -214,10 +301,10 @@ class Conversation:
             wait = backoff_s(attempt, *names, first_s=self.patience.backoff_s)
         if attempt + 1 >= attempts:
             times = f" (asked {attempt + 1} times)" if attempt else ""
-            raise SamplerError(await self._give_up(trouble, times))
+            raise Unanswered(await self._give_up(trouble, times), trouble.partial)
         if time.monotonic() + wait > deadline:
             left = f" (the next attempt is due in {wait:.3g} s, after the end of total_s={self.patience.total_s:.3g})"
-            raise SamplerError(await self._give_up(trouble, left))
+            raise Unanswered(await self._give_up(trouble, left), trouble.partial)
         return wait
 
     async def _give_up(self, trouble: Trouble, suffix: str) -> str:
@@ -226,8 +313,13 @@ class Conversation:
             message += self._model_advice(await self.models())
         self._silences = self._silences + 1 if trouble.silent else 0
         if (trouble.hopeless and not self.answered) or self._silences >= SILENCES_BEFORE_GIVING_UP:
-            self._hopeless = self._hopeless or message
+            self._hopeless, self._hopeless_since = self._hopeless or message, time.monotonic()
         return message
+
+    def _give_up_or_forgive(self, message: str) -> None:
+        if time.monotonic() - self._hopeless_since < self.patience.grudge_s:
+            raise Unanswered(message)
+        self._hopeless, self._silences = None, 0
 
     def _model_advice(self, models: list[str]) -> str:
         if not models:
@@ -244,6 +336,15 @@ class Conversation:
         self.answered += 1
         self._silences = 0
         self.limit.succeeded()
+
+
+def _carrier_errors(response: Any) -> type[Exception]:
+    """Return the base of what reading `response` raises: of httpx or of httpx2, whichever carries the client."""
+    return importlib.import_module(type(response).__module__.partition(".")[0]).HTTPError
+
+
+def _cause(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def server_message(text: str) -> str:

@@ -1,9 +1,10 @@
 """Sample from a server that speaks the OpenAI protocol: vLLM, SGLang, llama.cpp, Ollama, `transformers serve`, hosted.
 
 The server is spoken to, never imported. Asynchronous inside, an ordinary iterator outside: the event loop runs on a
-thread of its own, so a caller that already has a loop can use it too. Left out: streaming (nothing here can use half
-an answer) and tool calls. Log-probabilities are the server's own; whether they are taken before or after temperature
-and truncation differs between servers.
+thread of its own, so a caller that already has a loop can use it too; a hub asks from inside its own loop instead.
+Left out: half an answer for the caller (streaming only keeps long answers from running into time-outs, of the server
+or on the way) and tool calls. Log-probabilities are the server's own; whether they are taken before or after
+temperature and truncation differs between servers.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -23,11 +25,11 @@ from menon.core.errors import ConfigError, SamplerError
 from menon.core.progress import Progress
 from menon.core.seeds import seed_for
 from menon.core.values import Completion, Request
-from menon.sampling.client import Conversation, Patience
+from menon.sampling.client import Conversation, Patience, Unanswered
 from menon.sampling.pacing import AdaptiveLimit
 from menon.sampling.protocol import SILENT, failed
 from menon.sampling.spec import Options, read_options, split_query
-from menon.sampling.wire import Api, Dialect, body_of, completions_of, echo_body, echoed_logps, refusal
+from menon.sampling.wire import Answer, Api, Dialect, body_of, completions_of, echo_body, echoed_logps, refusal
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -41,7 +43,8 @@ class EndpointOptions(Options):
     """What the name of an endpoint may carry.
 
     `concurrency` is the most requests in flight; `timeout_s` bounds one attempt, `total_s` one request with all its
-    attempts; `key_variable` names the environment variable that holds the key.
+    attempts; `key_variable` names the environment variable that holds the key. With `stream` the answer comes in
+    pieces, and `timeout_s` bounds the wait for each.
     """
 
     api: Api = "chat"
@@ -51,6 +54,7 @@ class EndpointOptions(Options):
     retries: int = Field(default=6, ge=0, le=100)
     backoff_s: float = Field(default=0.5, ge=0)
     key_variable: str = Field(default="OPENAI_API_KEY", min_length=1)
+    stream: bool = False
 
 
 class EndpointSampler:
@@ -64,7 +68,7 @@ class EndpointSampler:
         """
         self.base_url, self.model = _checked_address(base_url), model
         self.options = options or EndpointOptions()
-        self.dialect = Dialect(api=self.options.api)
+        self.dialect = Dialect(api=self.options.api, stream=self.options.stream)
         completions = "?api=completions" if self.options.api == "completions" else ""
         self.name = f"{self.base_url}{completions}#{model}"
         self._secret = os.environ.get(self.options.key_variable) or None
@@ -102,7 +106,7 @@ class EndpointSampler:
 
         async def main(put: Callable[[Completion], None]) -> None:
             waiting = iter(requests)
-            async with self._conversation() as talk, asyncio.TaskGroup() as workers:
+            async with self.open_conversation() as talk, asyncio.TaskGroup() as workers:
                 for _ in range(min(self.options.concurrency, len(requests))):
                     workers.create_task(self._work(talk, waiting, put))
 
@@ -126,13 +130,23 @@ class EndpointSampler:
         """List the models that the server says it has; empty when it cannot be reached or does not say."""
 
         async def main(put: Callable[[list[str]], None]) -> None:
-            async with self._conversation() as talk:
+            async with self.open_conversation() as talk:
                 put(await talk.models())
 
         return next(_iterate_thread(main))
 
+    async def ask_async(self, talk: Conversation, request: Request) -> list[Completion]:
+        """Return the `n` completions of `request`, samples ascending; cancelling it gives its place back."""
+        found: list[Completion] = []
+        await self._answer(talk, request, found.append)
+        return sorted(found, key=lambda completion: completion.sample)
+
     @asynccontextmanager
-    async def _conversation(self) -> AsyncIterator[Conversation]:
+    async def open_conversation(self, *, grudge_s: float = float("inf")) -> AsyncIterator[Conversation]:
+        """Open one client with one limit on requests in flight, for `ask_async` inside one event loop.
+
+        `grudge_s` is how long a server that seemed dead is not asked again.
+        """
         import openai
 
         options = self.options
@@ -155,6 +169,7 @@ class EndpointSampler:
                     total_s=options.total_s,
                     retries=options.retries,
                     backoff_s=options.backoff_s,
+                    grudge_s=grudge_s,
                 ),
                 limit=AdaptiveLimit(first=8, highest=options.concurrency),
                 dialect=self.dialect,
@@ -166,14 +181,17 @@ class EndpointSampler:
 
     async def _work(self, talk: Conversation, waiting: Iterator[Request], put: Callable[[Completion], None]) -> None:
         for request in waiting:
-            have = 0
-            if request.n == 1 or "n" not in talk.dialect.refused:
-                have = await self._deliver(talk, request, 0, request.n, put)
-                if have < request.n:
-                    talk.learn("n", f"{request.n} samples were asked for and {have} returned")
-            async with asyncio.TaskGroup() as rest:
-                for sample in range(have, request.n):
-                    rest.create_task(self._deliver(talk, request, sample, 1, put))
+            await self._answer(talk, request, put)
+
+    async def _answer(self, talk: Conversation, request: Request, put: Callable[[Completion], None]) -> None:
+        have = 0
+        if request.n == 1 or "n" not in talk.dialect.refused:
+            have = await self._deliver(talk, request, 0, request.n, put)
+            if have < request.n:
+                talk.learn("n", f"{request.n} samples were asked for and {have} returned")
+        async with asyncio.TaskGroup() as rest:
+            for sample in range(have, request.n):
+                rest.create_task(self._deliver(talk, request, sample, 1, put))
 
     async def _deliver(
         self, talk: Conversation, request: Request, first: int, count: int, put: Callable[[Completion], None]
@@ -187,11 +205,22 @@ class EndpointSampler:
             text = talk.redact(str(error) if known else f"{type(error).__name__}: {error}")
             log.log(logging.DEBUG if known else logging.WARNING, "%s: request %s: %s", self.base_url, request.key, text)
             seconds = time.monotonic() - started
-            samples = range(first, first + count)
-            completions = [failed(request, sample, text, model=self.name, seconds=seconds) for sample in samples]
+            partial = error.partial if isinstance(error, Unanswered) else None
+            completions = self._failures(request, first, count, text, seconds, partial)
         for completion in completions:
             put(completion)
         return len(completions)
+
+    def _failures(
+        self, request: Request, first: int, count: int, error: str, seconds: float, partial: Answer | None
+    ) -> list[Completion]:
+        """Record `count` samples as failed; what a broken stream brought of them stays in their texts."""
+        begun: list[Completion] = []
+        if partial is not None:
+            parts = completions_of(partial, request, first=first, count=count, model=self.name, seconds=seconds)
+            begun = [replace(part, finish="error", error=error) for part in parts]
+        missing = range(first + len(begun), first + count)
+        return [*begun, *(failed(request, sample, error, model=self.name, seconds=seconds) for sample in missing)]
 
     async def _samples(self, talk: Conversation, request: Request, first: int, count: int) -> list[Completion]:
         if reason := refusal(request, self.options.api):
@@ -210,7 +239,7 @@ class EndpointSampler:
 
     async def _score(self, prompt: str, continuation: str, put: Callable[[list[float]], None]) -> None:
         text = prompt + continuation
-        async with self._conversation() as talk:
+        async with self.open_conversation() as talk:
             try:
                 answer = await talk.ask(
                     PATHS["completions"], lambda _: echo_body(text, model=self.model), "score", text

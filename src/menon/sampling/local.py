@@ -7,7 +7,8 @@ Left out: speculative decoding, quantised caches, several devices.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -22,6 +23,8 @@ from menon.sampling.local_engine import Engine
 from menon.sampling.local_text import Texts
 from menon.sampling.protocol import SILENT, failed
 from menon.sampling.token_scores import TokenScores
+
+PATIENCE = 8  # steps that a request of a stream waits for others to join the batch with
 
 
 class LocalSampler:
@@ -69,17 +72,50 @@ class LocalSampler:
                 yield failed(request, sample, reason, model=self.name)
                 meter.finished(1)
         batcher = Batcher(self.engine, slots=self.slots, ended=self._ended)
-        try:
+        with self._memory_told():
             for row in batcher.run(jobs, meter.tokens):
                 yield self._completion(row)
                 meter.finished(1)
+        for request, prompt in beams:
+            yield from self._search(request, prompt)
+            meter.finished(request.n)
+
+    def sample_stream(
+        self,
+        incoming: Callable[[bool], Sequence[Request]],
+        withdrawn: Callable[[], Collection[str]] = tuple,
+    ) -> Iterator[Completion]:
+        """Yield completions of requests that keep arriving; new ones join the running batch.
+
+        Args:
+            incoming: called before every step, returns the requests that arrived since; called with True, it waits for
+                some, because nothing is under way, and the stream ends when there are none. Keys under way must differ.
+            withdrawn: returns the keys of requests that are not wanted any more; their rows leave the batch.
+        """
+        batcher = Batcher(self.engine, slots=self.slots, ended=self._ended, patience=PATIENCE)
+        with self._memory_told():
+            while (requests := incoming(not batcher.busy)) or batcher.busy:
+                if requests:
+                    jobs, beams, refused = self._plan(requests)
+                    batcher.add(jobs)
+                    for request, reason in refused:
+                        yield from (failed(request, j, reason, model=self.name) for j in range(max(request.n, 1)))
+                    for request, prompt in beams:
+                        yield from self._search(request, prompt)
+                if keys := withdrawn():
+                    batcher.withdraw(keys)
+                if batcher.busy:
+                    yield from (self._completion(row) for row in batcher.advance(_uncounted))
+
+    @contextmanager
+    def _memory_told(self) -> Iterator[None]:
+        """Say what to do when the device has no memory left."""
+        try:
+            yield
         except torch.OutOfMemoryError as error:
             raise SamplerError(
                 f"out of memory with slots={self.slots}; lower slots, max_tokens or max_length, or take a smaller type"
             ) from error
-        for request, prompt in beams:
-            yield from self._search(request, prompt)
-            meter.finished(request.n)
 
     def score(self, prompt: str | Sequence[int], continuation: str | Sequence[int]) -> list[float]:
         """Return the log-probability (nats) of each token of `continuation` after `prompt`.
@@ -271,6 +307,10 @@ class _Meter:
 
     def finished(self, count: int) -> None:
         self.done += count
+
+
+def _uncounted(tokens: int) -> None:
+    """Count nothing: whoever feeds a stream knows what it asked for."""
 
 
 def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:

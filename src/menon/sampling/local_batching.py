@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -14,6 +14,8 @@ from menon.sampling.local_engine import Engine
 
 REFILL = 0.25  # share of the slots that must be free before new prompts enter
 MAX_COHORTS = 4  # more than these are merged, the smallest first
+JOINERS = 0.5  # share of the rows under way that latecomers of a stream gather to, since each prefill costs a forward
+SLACK = 64  # columns that every row of a cohort has left behind before they are given back
 
 
 @dataclass(slots=True)
@@ -53,27 +55,75 @@ class _Group:
 
 
 class Batcher:
-    """Keeps up to `slots` rows under way; `ended(request, prompt, tokens)` says whether the last token ends a row."""
+    """Keeps up to `slots` rows under way.
 
-    def __init__(self, engine: Engine, *, slots: int, ended: Callable[[Request, Sequence[int], Sequence[int]], bool]):
-        self.engine, self.slots, self.ended = engine, slots, ended
+    Args:
+        ended: `ended(request, prompt, tokens)` says whether the last token ends a row.
+        patience: most steps that jobs wait for more to enter with; 0 lets them in as soon as there is room.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        slots: int,
+        ended: Callable[[Request, Sequence[int], Sequence[int]], bool],
+        patience: int = 0,
+    ):
+        self.engine, self.slots, self.ended, self.patience = engine, slots, ended, patience
+        self._waited = 0
+        self._waiting: deque[Job] = deque()
         self._groups: list[_Group] = []
         self._choice: Choice | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether any row is under way or waiting."""
+        return bool(self._waiting or self._groups)
+
     def run(self, jobs: Sequence[Job], count: Callable[[int], None]) -> Iterator[Row]:
         """Yield rows as they finish; `count` hears how many tokens each step sampled."""
-        waiting = deque(jobs)
-        while waiting or self._groups:
-            free = self.slots - sum(len(group.rows) for group in self._groups)
-            if waiting and (not self._groups or free >= REFILL * self.slots):
-                self._admit(waiting, free)
-            rows = [row for group in self._groups for row in group.rows]
-            self._step(rows)
-            count(len(rows))
-            finished = [row for row in rows if row.finish]
-            if finished:
-                self._leave()
-            yield from finished
+        self.add(jobs)
+        while self.busy:
+            yield from self.advance(count)
+
+    def add(self, jobs: Sequence[Job]) -> None:
+        """Let `jobs` wait for free places, behind those that wait already."""
+        self._waiting.extend(jobs)
+
+    def advance(self, count: Callable[[int], None]) -> list[Row]:
+        """Admit what there is room for, take one step, and return the rows that it finished; needs `busy`."""
+        if self._waiting:
+            under_way = sum(len(group.rows) for group in self._groups)
+            free = self.slots - under_way
+            if not under_way or (free >= REFILL * self.slots and self._gathered(under_way)):
+                self._admit(self._waiting, free)
+                self._waited = 0
+            else:
+                self._waited += 1
+        rows = [row for group in self._groups for row in group.rows]
+        self._step(rows)
+        count(len(rows))
+        finished = [row for row in rows if row.finish]
+        if finished:
+            self._leave()
+        return finished
+
+    def _gathered(self, under_way: int) -> bool:
+        """Say whether those who wait are many enough to enter, or have waited long enough."""
+        return self._waited >= self.patience or sum(len(job.samples) for job in self._waiting) >= JOINERS * under_way
+
+    def withdraw(self, keys: Collection[str]) -> None:
+        """Forget the requests named `keys`, waiting or under way; their rows are never returned."""
+        waiting = (
+            Job(job.prompt, [sample for sample in job.samples if sample[0].key not in keys]) for job in self._waiting
+        )
+        self._waiting = deque(job for job in waiting if job.samples)
+        gone = [row for group in self._groups for row in group.rows if row.request.key in keys]
+        for row in gone:
+            row.finish = "withdrawn"
+        if gone:
+            self._leave()
 
     @torch.inference_mode()
     def _admit(self, waiting: deque[Job], free: int) -> None:
@@ -90,6 +140,9 @@ class Batcher:
                 waiting[0] = Job(job.prompt, rest)
             else:
                 waiting.popleft()
+        # Together they are padded to the longest of a chunk; prompts of one list come sorted, those of several do not.
+        order = sorted(range(len(prompts)), key=lambda place: -len(prompts[place]))
+        prompts, taken = [prompts[place] for place in order], [taken[place] for place in order]
         begun = time.perf_counter()
         rows = [
             Row(request, sample, prompt, limit, begun, uniforms(request, sample, limit))
@@ -138,5 +191,27 @@ class Batcher:
             kept = [place for place, row in enumerate(group.rows) if not row.finish]
             if len(kept) < len(group.rows):
                 group.rows = [group.rows[place] for place in group.cohort.keep(kept)]
+                give_back_columns(group.cohort)
         self._groups = [group for group in self._groups if group.rows]
         self._choice = None
+
+
+def give_back_columns(cohort: Cohort) -> None:
+    """Move a cohort to the left when the columns that no row uses any more outnumber those in use.
+
+    A cohort that new rows keep joining never empties, and its write column only grows.
+    """
+    unused = cohort.low
+    if not len(cohort) or unused < SLACK or unused < cohort.column - unused:
+        return
+    used = slice(unused, cohort.column)
+    cohort.capacity -= unused
+    for index, store in cohort.layers.items():
+        keys, values = store.view(len(cohort), used)
+        moved = type(store)(len(cohort), cohort.capacity, keys, values)
+        moved.put(slice(None), slice(0, cohort.column - unused), keys, values)
+        cohort.layers[index] = moved
+    cohort.starts = [start - unused for start in cohort.starts]
+    cohort.column -= unused
+    cohort.limit -= unused
+    cohort.plans.clear()

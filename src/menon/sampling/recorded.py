@@ -49,6 +49,8 @@ class RecordedOptions(Options):
 class RecordedSampler:
     """Responses on file, found by request key, then by prompt, then by question."""
 
+    immediate = True  # nothing to wait for: a hub calls it without a thread
+
     def __init__(self, path: str | Path, options: RecordedOptions | None = None):
         """Read the file at `path`, JSONL or gzipped JSONL.
 

@@ -19,7 +19,7 @@ from menon.sampling.cutting import cut_at_stop
 Api = Literal["chat", "completions"]
 
 # Fields that the answer can do without (or that are made up for here) when a server refuses them by name.
-DISPENSABLE = ("seed", "logprobs", "n", "stop")
+DISPENSABLE = ("stream_options", "seed", "logprobs", "n", "stop")
 COMPLAINT = re.compile(r"un(known|recogni|expected|supported)|not (support|permit|allow)|invalid|only", re.I)
 # JSON numbers beyond 2**31 - 1 are refused or rounded by some servers.
 SEED_SPACE = 2**31
@@ -70,6 +70,7 @@ class Dialect:
     api: Api = "chat"
     refused: frozenset[str] = frozenset()
     limit_field: str = "max_tokens"
+    stream: bool = False
 
 
 def refusal(request: Request, api: Api) -> str | None:
@@ -104,6 +105,8 @@ def body_of(request: Request, *, model: str, dialect: Dialect, seed: int, count:
         body["n"] = count
     if request.logprobs:
         body["logprobs"] = True if dialect.api == "chat" else 1
+    if dialect.stream:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
     body["seed"] = seed % SEED_SPACE
     return {name: value for name, value in body.items() if name not in dialect.refused}
 
@@ -155,6 +158,8 @@ def _completion(
         text, reasoning, finish, error = "", None, "error", "withheld by the server's content filter"
     else:
         raw, reasoning = _texts(choice)
+        if reasoning:  # the blank lines between the two parts, of which servers keep some
+            raw, reasoning = raw.lstrip("\n"), reasoning.strip()
         raw, stopped = cut_at_stop(raw, request.stop)
         thought, text, _ = split_thinking(raw)
         reasoning = "\n\n".join(part for part in (reasoning, thought) if part) or None

@@ -178,7 +178,7 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
-            raise _failure(error, doing, self.path) from error
+            raise failure(error, doing, self.path) from error
 
 
 def _connect(target: str, *, uri: bool) -> sqlite3.Connection:
@@ -208,7 +208,7 @@ def _damaged(path: Path, detail: object) -> RunError:
     )
 
 
-def _failure(error: sqlite3.Error, doing: str, path: Path) -> RunError:
+def failure(error: sqlite3.Error, doing: str, path: Path) -> RunError:
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT")):
         return _damaged(path, error)

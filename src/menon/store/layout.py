@@ -24,6 +24,8 @@ _OWN = (
     METRICS,
     "report.html",
     "report.json",
+    "fork.html",
+    "fork.json",
     CHECKPOINTS,
     MANIFEST,
     RECIPE,

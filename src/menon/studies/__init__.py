@@ -28,7 +28,9 @@ def run_study(
     """
     from menon.studies.audit.recipe import AuditRecipe
     from menon.studies.calibration.recipe import CalibrationRecipe
+    from menon.studies.flowcharts_recipe import FlowchartsRecipe
     from menon.studies.plan import study_plan
+    from menon.studies.solve.recipe import SolveRecipe
 
     plan = study_plan(recipe, overrides, out)
     if isinstance(plan.recipe, AuditRecipe):
@@ -40,6 +42,16 @@ def run_study(
         from menon.studies.calibration import run_calibration
 
         return run_calibration(plan.recipe, out=plan.folder, fresh=fresh, progress=progress)
+    if isinstance(plan.recipe, FlowchartsRecipe):
+        from menon.studies.flowcharts import run_flowcharts
+
+        return run_flowcharts(plan.recipe, out=plan.folder, fresh=fresh, progress=progress)
+    if isinstance(plan.recipe, SolveRecipe):
+        from menon.studies.solve import SolvePlan, run_solve
+
+        return run_solve(
+            SolvePlan(recipe=plan.recipe, folder=plan.folder, command=plan.command), fresh=fresh, progress=progress
+        )
     from menon.studies.runner import execute  # after the recipe is known to be usable: this loads torch
 
     return execute(plan.forced(force), fresh=fresh, force=force, progress=progress or Silent())

@@ -15,7 +15,7 @@ from menon.studies.bootstrap import Outcome, known_answers
 from menon.studies.material import Material
 from menon.studies.recipe import Bootstrap
 
-DIFFICULTY_UNITS = {"addition": "digits", "chain": "steps", "facts": "rarity"}
+DIFFICULTY_UNITS = {"addition": "digits", "chain": "steps", "counter-programs": "steps", "facts": "rarity"}
 
 
 def assemble(run: Run, recipe: Bootstrap, material: Material, outcome: Outcome) -> dict[str, Any]:

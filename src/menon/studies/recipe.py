@@ -8,6 +8,8 @@ from menon.core.errors import ConfigError
 from menon.core.recipe import Section
 from menon.studies.audit.recipe import AuditRecipe
 from menon.studies.calibration.recipe import CalibrationRecipe
+from menon.studies.flowcharts_recipe import FlowchartsRecipe
+from menon.studies.solve.recipe import SolveRecipe
 from menon.teaching.config import StarConfig, TrainConfig
 
 
@@ -116,11 +118,16 @@ class Pretrain(Section):
     train: TrainConfig = TrainConfig(learning_rate=2.5e-3, warmup_steps=50, schedule="constant")
 
 
-Recipe = Annotated[Bootstrap | Comparison | Pretrain | AuditRecipe | CalibrationRecipe, Field(discriminator="study")]
+Recipe = Annotated[
+    Bootstrap | Comparison | Pretrain | AuditRecipe | CalibrationRecipe | FlowchartsRecipe | SolveRecipe,
+    Field(discriminator="study"),
+]
 STUDIES: dict[str, type[Section]] = {
     "bootstrap": Bootstrap,
     "comparison": Comparison,
     "pretrain": Pretrain,
     "audit": AuditRecipe,
     "calibration": CalibrationRecipe,
+    "flowcharts": FlowchartsRecipe,
+    "solve": SolveRecipe,
 }

@@ -54,7 +54,7 @@ def test_list_as_json_adds_kinds_and_keeps_the_families(capsys: pytest.CaptureFi
     found = as_json(capsys, "list", "--out", tmp_path / "list.json")
     assert json.loads((tmp_path / "list.json").read_text(encoding="utf-8")) == found
     assert list(found) == ["families", *OTHERS, "templates"]
-    assert [set(family) for family in found["families"]] == [{"name", "description", "difficulties", "hard_band"}] * 3
+    assert [set(family) for family in found["families"]] == [{"name", "description", "difficulties", "hard_band"}] * 4
     for kind in OTHERS:
         assert [entry["name"] for entry in found[kind]] == KINDS[kind].names()
         assert all(entry["description"] and entry["worlds"] for entry in found[kind])

@@ -55,7 +55,7 @@ def test_every_name_is_known_once_and_is_what_the_task_calls_itself():
     assert [source.name for source in sources("minds")] == [task.name for task in MIND_TASKS]
     assert [source.name for source in sources("smoke")] == [task.name for task in SMOKE_TASKS]
     assert len(sources(TEMPLATES)) == len(own_families())
-    assert FAMILIES.names() == ["addition", "chain", "facts"]
+    assert FAMILIES.names() == ["addition", "chain", "counter-programs", "facts"]
     with pytest.raises(ConfigError, match=r"unknown kind of problems 'wrlds'; allowed: families, worlds, .*templates"):
         sources("wrlds")
 

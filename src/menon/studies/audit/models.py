@@ -34,7 +34,7 @@ class Subject:
     @property
     def embedded(self) -> bool:
         """Say whether the model speaks the language of the generated families: the embedded one and its heirs."""
-        return self.spec == EMBEDDED or self.spec.startswith(SCRIPTED) or _same_tokenizer(self.spec, self.local)
+        return self.spec == EMBEDDED or self.spec.startswith(SCRIPTED) or same_tokenizer(self.spec, self.local)
 
     def sampler(self) -> Sampler:
         """Open the model, once."""
@@ -66,7 +66,7 @@ class Subject:
         return style.with_exemplars(tuple(replace(problem, choices=problem.choices) for problem in shown))
 
 
-def _same_tokenizer(spec: str, local: bool) -> bool:
+def same_tokenizer(spec: str, local: bool) -> bool:
     """Say whether the folder `spec` has the embedded model's tokenizer, word for word."""
     folder = Path(spec)
     if not local or not (folder / "tokenizer.json").is_file():

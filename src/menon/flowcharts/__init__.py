@@ -1,0 +1,1 @@
+"""The flowchart language: strategies of reasoning written as Mermaid charts, checked and executed."""
