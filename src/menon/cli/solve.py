@@ -239,7 +239,8 @@ def _refuse_more(question: str | None, flags: Mapping[str, Any], **others: Any) 
             given.append(f"--{flag}")
     if given:
         raise ConfigError(
-            f"--resume goes on with the run as it was begun; leave out {', '.join(given)}, or begin a new run without --resume"
+            f"--resume goes on with the run as it was begun; leave out {', '.join(given)}, "
+            "or begin a new run without --resume"
         )
 
 

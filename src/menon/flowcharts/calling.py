@@ -43,7 +43,8 @@ class _Pending:
 class Models:
     """The models that charts may ask, each behind one hub that all executions share.
 
-    `name` is what the default one is called in records; its own name, if none is given. `named` maps the names used in charts (`judge`) to samplers; "" is the default. `opened` opens any other name.
+    `name` is what the default one is called in records; its own name, if none is given. `named` maps the names used in
+    charts (`judge`) to samplers; "" is the default. `opened` opens any other name.
     """
 
     def __init__(
@@ -138,7 +139,10 @@ class Models:
 
 
 def as_data(completion: Completion) -> dict[str, Any]:
-    """Return what is kept of a completion; `logp` is the sum of its log-probabilities where they are known."""
+    """Return what is kept of a completion; `logp` is the sum of its log-probabilities where they are known.
+
+    `id` is the completion's own, under which training rows, audit cells and influence queries know it.
+    """
     data: dict[str, Any] = {
         "text": completion.text,
         "reasoning": completion.reasoning,
@@ -149,6 +153,8 @@ def as_data(completion: Completion) -> dict[str, Any]:
         "model": completion.model,
         "error": completion.error,
     }
+    if completion.seconds or completion.token_ids:  # not of stand-ins: hashing would cost more than the rest of a step
+        data["id"] = completion.id
     if completion.logps is not None:
         data["logp"] = sum(completion.logps)
     return data

@@ -6,6 +6,7 @@ whole chart (reachability, branches, variables, loops) is the business of `check
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -64,8 +65,9 @@ class Library:
         if name.endswith(".md") or "/" in name:
             path = Path(name).expanduser()
             path = path if path.is_absolute() else (beside or Path()) / path
-            if path.is_file():
-                return path
+            with suppress(OSError):  # a name too long for the file system
+                if path.is_file():
+                    return path
             raise ConfigError(
                 f"no chart file {str(path)!r}; give the path of a Markdown file, or a name: {self._names()}"
             )
@@ -85,7 +87,7 @@ class Library:
             try:
                 if path.stat().st_size > LARGEST_TEXT:
                     raise ConfigError(f"{path} is larger than {LARGEST_TEXT // 10**6} MB; a chart is a page of text")
-                text = path.read_text(encoding="utf-8")
+                text = path.read_text(encoding="utf-8-sig")
             except (OSError, UnicodeDecodeError) as error:
                 raise ConfigError(
                     f"cannot read the chart {str(path)!r}: {error}; give a Markdown file in UTF-8"
@@ -96,8 +98,13 @@ class Library:
     def keep(self, path: Path, chart: Chart) -> None:
         self._read[path] = chart
 
-    def forget(self, path: Path) -> None:
-        self._read.pop(path, None)
+    def known(self) -> dict[Path, Chart]:
+        """Return the charts read so far."""
+        return dict(self._read)
+
+    def restore(self, known: dict[Path, Chart]) -> None:
+        """Forget all others: those read along with one that has errors may call it."""
+        self._read = dict(known)
 
     def _names(self) -> str:
         return ", ".join(self.names()) or "(none here)"
@@ -118,13 +125,13 @@ def read_chart(
     """
     library = library or Library()
     chart = _Document(text, file, name or Path(file).stem, library).chart()
+    known = library.known()
     if path is not None:
         library.keep(path, chart)  # before its callees are read, one of which may call it
     try:
         _join(chart, library, path.parent if path else None)
     except BaseException:
-        if path is not None:
-            library.forget(path)
+        library.restore(known)
         raise
     return chart
 
@@ -283,7 +290,7 @@ class _Document:
             self._fail(use.line, "node", f"the {kind.value} node {use.id!r} has no section", mend, use.id)
         if kind in (Kind.START, Kind.END):
             if section.settings or section.fences:
-                problem = f"{use.id!r} is a {kind.value} and does nothing"
+                problem = f"the {kind.value} {use.id!r} does nothing and takes no section"
                 self._fail(section.line, "node", problem, "leave its section out, or draw it as [ask]", use.id)
             return replace(node, section=section.line)
         reader = Reader(file=self.file, functions=self.functions, section=section, allowed=OF_KIND[kind], node=use.id)

@@ -37,7 +37,11 @@ class Stop(Exception):
 
 
 class NodeFailed(Exception):
-    """A node could not do its work; the chart may have a `failed` edge for it."""
+    """A node could not do its work; the chart may have a `failed` edge for it. `made` is what it had done by then."""
+
+    def __init__(self, reason: str, made: "Made | None" = None):
+        super().__init__(reason)
+        self.made = made
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +54,12 @@ class Made:
     completions: list[dict[str, Any]] = field(default_factory=list)
     replayed: bool = False
     error: str = ""
+
+    @classmethod
+    def of_failure(cls, error: Exception) -> "Made":
+        """Return what is shown of a failed visit: its prompt and completions stay, its variables do not."""
+        made = getattr(error, "made", None) or cls()
+        return cls(prompt=made.prompt, completions=made.completions, replayed=made.replayed, error=str(error))
 
 
 @dataclass(slots=True, eq=False)
@@ -242,11 +252,11 @@ class Frame:
         while True:
             for bound in at.bounds:
                 limit = bound.budget.seconds
-                if limit is not None and bound in frame.loops:
-                    if (spent := time.monotonic() - frame.loops[bound].began) >= limit:
-                        spent = round(spent, 3)
-                        stopped = self.exhausted("seconds", limit, spent, step, visit, loop=bound.name)
-                        raise Stop(exhausted=stopped, loop=(frame, bound))
+                if limit is None or bound not in frame.loops:
+                    continue
+                if (spent := time.monotonic() - frame.loops[bound].began) >= limit:
+                    stopped = self.exhausted("seconds", limit, round(spent, 3), step, visit, loop=bound.name)
+                    raise Stop(exhausted=stopped, loop=(frame, bound))
             if frame.parent is None or frame.caller is None:
                 return
             frame, at = frame.parent, frame.caller

@@ -198,7 +198,7 @@ class Executor:
             raise
         except (NodeFailed, MenonError) as error:
             arrow = self._failed(frame, step, number, error, began)
-            made = Made(error=str(error))
+            made = Made.of_failure(error)
             writes = {**{variable.name: None for variable in step.node.writes}, ERROR: str(error)}
         if step.guarded:
             frame.leave_node(step)
@@ -289,7 +289,7 @@ class Executor:
             return step.failed
         address = frame.address(step, number)
         if frame.execution.traced:
-            self.note(frame, step, address, began, None, None, Made(error=str(error)))
+            self.note(frame, step, address, began, None, None, Made.of_failure(error))
         raise Stop(error=f"node {step.id!r}: {error}", address=address) from error
 
     def _cross(self, frame: Frame, arrow: Arrow) -> Arrow:
@@ -359,10 +359,14 @@ class Executor:
         for arrow in region.firsts:
             for part in settle_arrow(arrow, True):
                 begin(part)
-        while running:
-            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            running.difference_update(done)
-            stops += [error for task in done if (error := task.exception()) is not None]
+        try:
+            while running:
+                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                running.difference_update(done)
+                stops += [error for task in done if (error := task.exception()) is not None]
+        finally:
+            for task in running:  # only when this execution was cancelled
+                task.cancel()
         if stops:
             raise _first(stops)
 

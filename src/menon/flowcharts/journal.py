@@ -20,6 +20,8 @@ from menon.core.seeds import content_id
 from menon.core.values import Request
 from menon.store import EventLog
 
+# ASCII: a lone surrogate of a model must not break the store. Made once: json.dumps would make one for every call.
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 GROUP = 512  # visits that are written together when no call comes in between
 
 
@@ -195,4 +197,4 @@ class Stored:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))  # ASCII: a lone surrogate of a model must not break the store
+    return _ENCODER.encode(value)

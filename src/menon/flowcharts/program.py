@@ -36,7 +36,7 @@ class Arrow:
     enters: tuple[Bound, ...] = ()
     turns: tuple[Bound, ...] = ()
     moves: bool = False
-    told: tuple[str, str] = ("", "")  # how events write it: its target and label
+    told: list[str] = field(default_factory=list)  # how events write it: its target and label
 
 
 @dataclass(slots=True, eq=False)
@@ -63,7 +63,7 @@ class Step:
     body: Any = None  # what it does then, kept from its first visit
     decoding: dict[str, Any] | None = None  # how a model is asked, kept where no variable decides it
     kind: str = ""
-    needs: tuple[str, ...] = ()  # variables that it reads, sorted
+    needs: list[str] = field(default_factory=list)  # variables that it reads, sorted
     arrow: Arrow | None = None
     arrows: tuple[Arrow, ...] = ()  # all that leave, special ones included
     plain: tuple[Arrow, ...] = ()
@@ -142,7 +142,7 @@ def prepare(chart: Chart, *, temperature: float = 0.0) -> Program:
 
 
 def _step(node: Node, chart: Chart) -> Step:
-    step = Step(id=node.id, node=node, chart=chart, kind=node.kind.value, needs=tuple(sorted(node.reads)))
+    step = Step(id=node.id, node=node, chart=chart, kind=node.kind.value, needs=sorted(node.reads))
     pure = node.kind is Kind.COMPUTE and node.block is not None and not node.block.effect
     if pure and node.block is not None:
         step.compute = _computed(node)
@@ -178,7 +178,7 @@ def _connect(steps: Mapping[str, Step], edge: Edge, around: Mapping[str, Sequenc
 def _arrow(edge: Edge, steps: Mapping[str, Step], around: Mapping[str, Sequence[Bound]]) -> Arrow:
     enters = tuple(b for b in around[edge.target] if edge.source not in b.nodes)
     turns = tuple(b for b in around[edge.source] if edge.target == b.head)
-    return Arrow(edge, steps[edge.target], enters, turns, bool(enters or turns), (edge.target, edge.label))
+    return Arrow(edge, steps[edge.target], enters, turns, bool(enters or turns), [edge.target, edge.label])
 
 
 def _bound(loop: Loop, order: Mapping[str, int], chart: Chart, temperature: float) -> Bound:

@@ -38,7 +38,7 @@ OF_KIND: Mapping[Kind, tuple[str, ...]] = {
         *BOUNDS,
     ),
     Kind.LOOKUP: ("writes", "find", "keep", "place", "k", *BOUNDS),
-    Kind.PERSON: ("writes", "retries", *BOUNDS),
+    Kind.PERSON: ("writes", *BOUNDS),
     Kind.CONNECTOR: BOUNDS,
 }
 _VARIABLE = re.compile(r"^(?P<name>[^\W\d]\w*)\s*(?:\(\s*(?P<type>[a-z]+)\s*\))?\s*(?:=\s*(?P<default>.+))?$")

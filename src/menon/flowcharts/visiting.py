@@ -115,7 +115,7 @@ async def _ask(visit: Visit) -> Made:
         made.prompt, made.replayed = prompt, replayed
         made.completions = [*made.completions, *rows] if made.completions else rows
         if rows[0]["finish"] == "error" and all(row["finish"] == "error" for row in rows):
-            raise NodeFailed(rows[0]["error"] or "the model could not be asked")
+            raise NodeFailed(rows[0]["error"] or "the model could not be asked", made)
         many = ask.n is not None
         written, reason = _read_all(visit, ask, rows, many)
         if reason is None:
@@ -125,7 +125,7 @@ async def _ask(visit: Visit) -> Made:
             return made
         reasons.append(reason)
     raise NodeFailed(
-        f"the reply could not be read: {reasons[-1]}; the reply was {_short(made.completions[-1]['text'])}"
+        f"the reply could not be read: {reasons[-1]}; the reply was {_short(made.completions[-1]['text'])}", made
     )
 
 
@@ -279,7 +279,7 @@ async def _map(visit: Visit) -> Made:
                 raise
             except (NodeFailed, MenonError) as error:
                 failures.append(str(error))
-                made = Made(error=str(error))
+                made = Made.of_failure(error)
             if visit.execution.traced:
                 visit.executor.note(visit.frame, visit.step, here.address, began, made.writes, None, made)
             return made.writes
@@ -377,7 +377,7 @@ async def _code(visit: Visit) -> Made:
 
     found, replayed = await _once(visit, mark, work)
     if found["error"]:
-        raise NodeFailed(found["error"])
+        raise NodeFailed(found["error"], Made(prompt=code, replayed=replayed))
     if node.test is not None:
         if "result" not in found["values"]:
             raise NodeFailed("the program gives no value; it should set `answer` or define `solution()`")
@@ -431,10 +431,9 @@ async def _look_up(visit: Visit) -> Made:
     assert part.find is not None
     query = show(part.find(visit.values))
     name = visit.node.writes[0].name
-    if memory is not None:
-        if part.place != "memory":
-            allowed = ", ".join(["memory", *places])
-            raise NodeFailed(f"there is nothing to look up in {part.place!r}; there is {allowed} (--documents DIR)")
+    if memory is not None and part.place != "memory":
+        allowed = ", ".join(["memory", *places])
+        raise NodeFailed(f"there is nothing to look up in {part.place!r}; there is {allowed} (--documents DIR)")
 
     async def find() -> Any:
         place = places[part.place] if memory is None else memory

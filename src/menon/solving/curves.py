@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any, Literal
 
 import numpy as np
@@ -93,6 +94,9 @@ def expected_accuracy(samples: Sequence[Sample], n: int, decoder: Decoder, *, dr
     if decoder.name == "majority" and len(samples) <= MOST_EXACT and _told_apart(samples):
         counts, right = answer_counts(samples)
         return float(majority_accuracy(counts, right, len(samples))[n - 1]), "exact"
+    if math.perm(len(samples), n) <= draws:  # few enough to look at every one
+        found = [bool(decoder.decode(draw).right) for draw in permutations(samples, n)]
+        return sum(found) / len(found), "exact"
     return _drawn(samples, n, decoder, draws), "drawn"
 
 

@@ -39,13 +39,14 @@ class Workbench:
 
     def functions(self) -> Mapping[str, Function]:
         """Return every function that a chart may call."""
-        return MappingProxyType({**STANDARD, **READING, **VOTES, **SEARCH, **PLANS, **EXAMPLES, **WRITING, **self._own()})
+        tables = (STANDARD, READING, VOTES, SEARCH, PLANS, EXAMPLES, WRITING, self._own())
+        return MappingProxyType({name: function for table in tables for name, function in table.items()})
 
     def _own(self) -> dict[str, Function]:
         tools = self.tools
         return {
             "answer_in": _pure(self._answer_in, "text", "any", "the answer of a text, as the grader reads it; or None"),
-            "final_answer": _pure(self._final_answer, "text", "any", "the answer behind the last ####; None without one"),
+            "final_answer": _pure(self._final_answer, "text", "any", "the answer behind the last ####, or None"),
             "verify": _effect(self._verify, "text text any", "json", "outcome and steps of a text, from 0 to 1"),
             "outcome_scores": _effect(self._outcomes, "text list list", "list", "the verifier's score of each text"),
             "step_scores": _effect(

@@ -68,10 +68,14 @@ class EventLog:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 run = self._connection.executemany
-                run("INSERT OR IGNORE INTO call VALUES (?, ?, ?, ?)", calls)
-                run("INSERT OR REPLACE INTO visit VALUES (?, ?, ?)", visits)
-                run("INSERT OR REPLACE INTO outcome VALUES (?, ?)", outcomes)
-                run("INSERT OR REPLACE INTO fork VALUES (?, ?)", forks)
+                if calls:
+                    run("INSERT OR IGNORE INTO call VALUES (?, ?, ?, ?)", calls)
+                if visits:
+                    run("INSERT OR REPLACE INTO visit VALUES (?, ?, ?)", visits)
+                if outcomes:
+                    run("INSERT OR REPLACE INTO outcome VALUES (?, ?)", outcomes)
+                if forks:
+                    run("INSERT OR REPLACE INTO fork VALUES (?, ?)", forks)
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:

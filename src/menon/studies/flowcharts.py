@@ -216,7 +216,7 @@ def _family(run: Run, recipe: FlowchartsRecipe, family: str, asked: _Asked) -> d
         def compute(writer: UnitWriter, arm: Arm = arm) -> dict[str, Any]:
             chosen = arm.of(problems)
             outcomes, journal = asked.arm(arm, chosen)
-            return {"rows": [_row(p, o, journal) for p, o in zip(chosen, outcomes, strict=True)]}
+            return {"rows": [_row(recipe, p, o, journal) for p, o in zip(chosen, outcomes, strict=True)]}
 
         asked.progress.say(f"{family}: {arm.name}")
         done[arm.name] = run.unit("arm", family, arm.name, compute=compute)
@@ -231,10 +231,14 @@ def _family(run: Run, recipe: FlowchartsRecipe, family: str, asked: _Asked) -> d
     return arms
 
 
-def _row(problem: Problem, outcome: Outcome, journal: Memory) -> dict[str, Any]:
-    """Return what is kept of one execution, with how many single steps it asked for and got right."""
+def _row(recipe: FlowchartsRecipe, problem: Problem, outcome: Outcome, journal: Memory) -> dict[str, Any]:
+    """Return what is kept of one execution, with how many single steps it asked for and got right.
+
+    Steps from numbers outside the recipe's bounds do not count: only an error leads there.
+    """
     verdict = verdict_of(problem, outcome)
-    steps = [step for event in journal.events.get(problem.id, {}).values() if (step := _step(event)) is not None]
+    events = journal.events.get(problem.id, {}).values()
+    steps = [right for value, right in filter(None, map(_step, events)) if recipe.lowest <= value <= recipe.highest]
     usage = outcome.usage
     return {
         "difficulty": problem.difficulty,
@@ -251,13 +255,12 @@ def _row(problem: Problem, outcome: Outcome, journal: Memory) -> dict[str, Any]:
     }
 
 
-def _step(event: Mapping[str, Any]) -> bool | None:
-    """Tell whether a visit worked its single step out; None where it asked for something else."""
-    prompt = event.get("prompt") or ""
+def _step(event: Mapping[str, Any]) -> tuple[int, bool] | None:
+    """Return the number that a visit's single step began with, and whether it was worked out; None for other visits."""
     if event["kind"] != "ask" or "value" not in event["writes"]:
         return None
-    asked = read_step(prompt.partition("\n")[0].rstrip("="))
-    return None if asked is None else str(event["writes"]["value"]) == str(sum(asked))
+    asked = read_step((event.get("prompt") or "").partition("\n")[0].rstrip("="))
+    return None if asked is None else (asked[0], str(event["writes"]["value"]) == str(sum(asked)))
 
 
 def _voted(

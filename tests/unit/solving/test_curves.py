@@ -66,17 +66,18 @@ def test_drawn_estimates_agree_with_exact_ones():
     for n in (2, 3, 7, 12):
         exact, how = expected_accuracy(pool, n, MAJORITY)
         drawn, drawn_how = expected_accuracy(pool, n, VERIFIER_WEIGHTED, draws=2000)
-        assert (how, drawn_how) == ("exact", "drawn")
-        assert drawn == pytest.approx(exact, abs=4 * math.sqrt(0.25 / 2000))
+        assert (how, drawn_how) == ("exact", "exact" if n < 4 else "drawn")  # 12 * 11 * 10 orders can all be looked at
+        assert drawn == pytest.approx(exact, abs=1e-12 if n < 4 else 4 * math.sqrt(0.25 / 2000))
     assert expected_accuracy(pool, 3, VERIFIER_WEIGHTED) == expected_accuracy(pool, 3, VERIFIER_WEIGHTED)
 
 
 def test_answers_with_two_verdicts_are_drawn():
     """A grader that tells answers apart that vote together leaves no closed form; all four are equally likely first."""
     pool = [Sample(problem="p", index=at, answer="0.5" if at else "1/2", right=not at) for at in range(4)]
-    found, how = expected_accuracy(pool, 4, MAJORITY, draws=4000)
+    found, how = expected_accuracy(pool, 4, MAJORITY, draws=23)
     assert how == "drawn"
-    assert found == pytest.approx(0.25, abs=0.03)
+    assert found == pytest.approx(0.25, abs=0.3)
+    assert expected_accuracy(pool, 4, MAJORITY, draws=24) == (0.25, "exact")  # all 4! orders
 
 
 def test_large_pools_stay_exact():

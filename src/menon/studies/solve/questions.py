@@ -6,6 +6,7 @@ from typing import Any
 from menon.core.errors import ConfigError
 from menon.core.values import Problem
 from menon.flowcharts.chart import Chart
+from menon.grading import open_grader
 from menon.problems.datasets import load_problems
 from menon.studies.solve.recipe import SolveRecipe
 
@@ -18,6 +19,8 @@ def problems_of(recipe: SolveRecipe, *, grader: str) -> list[Problem]:
     Raises:
         ConfigError: nothing to solve, or names that are not known. DataError: a file that cannot be read.
     """
+    if recipe.grader:
+        open_grader(recipe.grader)  # a slip is told before anything is asked
     if recipe.question:
         chosen = "choice" if recipe.choices else recipe.grader or grader
         one = Problem(
