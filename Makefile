@@ -13,7 +13,7 @@ DEV       := $(VENV)/.installed-dev
 INSTALL   := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_FLAGS) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check benchmark reproduce reproduce-star calibration base clean
+.PHONY: help demo test check benchmark reproduce reproduce-star calibration flowcharts base clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 22
@@ -66,6 +66,10 @@ calibration: $(BASE) ## audit models of known nature; docs/calibration.md and th
 	sed 's|(calibration.svg)|(img/calibration.svg)|' runs/calibration/calibration.md > docs/calibration.md
 	cp runs/calibration/calibration.svg docs/img/calibration.svg
 	cp runs/calibration/panel.json src/menon/auditing/panel.json
+
+flowcharts: $(BASE) ## chain of thought against a flowchart; pictures of docs/flowcharts.md
+	$(MENON) run flowcharts --out runs/flowcharts
+	cp runs/flowcharts/flowcharts-*.svg docs/img/
 
 base: $(BASE) ## pre-train the embedded model from nothing
 	$(MENON) run base --out runs/base

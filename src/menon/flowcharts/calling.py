@@ -6,7 +6,7 @@ Failures are not kept: a resumed execution asks again.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from menon.core.errors import ConfigError, MenonError
 from menon.core.progress import Progress, Silent
@@ -44,12 +44,13 @@ class Models:
     """The models that charts may ask, each behind one hub that all executions share.
 
     `name` is what the default one is called in records; its own name, if none is given. `named` maps the names used in
-    charts (`judge`) to samplers; "" is the default. `opened` opens any other name.
+    charts (`judge`) to samplers; "" is the default, which may be a function that opens it when it is first asked.
+    `opened` opens any other name.
     """
 
     def __init__(
         self,
-        default: Sampler | None,
+        default: Sampler | Callable[[], Sampler] | None,
         *,
         name: str = "",
         named: Mapping[str, Sampler] | None = None,
@@ -63,7 +64,7 @@ class Models:
         self.prices = prices or Prices()
         self.replay = replay
         self._name = name
-        self._samplers: dict[str, Sampler | None] = {"": default, **(named or {})}
+        self._samplers: dict[str, Sampler | Callable[[], Sampler] | None] = {"": default, **(named or {})}
         self._opened, self._progress = opened, progress or Silent()
         self._hubs: dict[str, Hub] = {}
         self._pending: dict[str, _Pending] = {}
@@ -109,7 +110,9 @@ class Models:
         sampler = self._samplers[model]
         if sampler is None:
             raise ConfigError("no model to ask; name one with --model")
-        return sampler
+        if not hasattr(sampler, "sample"):
+            sampler = self._samplers[model] = cast(Callable[[], Sampler], sampler)()
+        return cast(Sampler, sampler)
 
     def _hub(self, model: str) -> Hub:
         if model not in self._hubs:

@@ -52,7 +52,9 @@ SHAPE_OF: Mapping[Kind, Shape] = {kind: shape for shape, kind in reversed(KINDS.
 
 
 class ChartError(ConfigError):
-    """A chart that cannot be run as written; `finding` says where and how to mend it."""
+    """A chart that cannot be run as written; `findings` say where and how to mend it."""
+
+    exit_code = 3
 
     def __init__(self, *findings: "Finding"):
         super().__init__("\n".join(str(finding) for finding in findings))

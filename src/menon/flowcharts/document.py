@@ -50,7 +50,14 @@ class Library:
 
     def __init__(self, folders: Sequence[Path] = (), functions: Mapping[str, Function] = STANDARD):
         self.folders, self.functions = tuple(folders), functions
+        self.closed = False  # to files that are named by path
         self._read: dict[Path, Chart] = {}
+
+    def without_paths(self) -> "Library":
+        """Return a library of the same folders that opens no other file: for charts that a model wrote."""
+        other = Library(self.folders, self.functions)
+        other.closed = True
+        return other
 
     def names(self) -> list[str]:
         """List the charts in the folders, sorted."""
@@ -62,6 +69,8 @@ class Library:
         Raises:
             ConfigError: there is none; the message names what is near.
         """
+        if self.closed and (name.endswith(".md") or "/" in name):
+            raise ConfigError(f"a chart that is written while it runs may not call the file {name!r}; call one by name")
         if name.endswith(".md") or "/" in name:
             path = Path(name).expanduser()
             path = path if path.is_absolute() else (beside or Path()) / path

@@ -14,7 +14,7 @@ from typing import Any
 
 from menon.core.errors import ConfigError, MenonError, RunError
 from menon.core.values import Problem
-from menon.flowcharts.chart import ERROR, Budget, Chart
+from menon.flowcharts.chart import ERROR, Budget, Chart, ChartError, Finding, Node
 from menon.flowcharts.check import require
 from menon.flowcharts.document import read_chart
 from menon.flowcharts.execution import Execution, Frame, Made, NodeFailed, Stop
@@ -65,7 +65,10 @@ class Executor:
         return await self._execute(self.program, key, bound_inputs(self.program, inputs), problem)
 
     def written(self, caller: Chart, text: Any) -> Chart:
-        """Return the chart that a text holds, checked; a chart that a model wrote is read once.
+        """Return the chart that a text holds, checked; equal texts are read once.
+
+        Such a text may come from a model. It may call charts by name, and asks the execution's own model only: a model
+        named in it could be a server that is sent the user's key.
 
         Raises:
             ChartError: it cannot be run, with every finding.
@@ -74,8 +77,17 @@ class Executor:
             raise NodeFailed(f"the chart to call is {text!r:.100}; it must be a text")
         if text not in self._written:
             name = f"written-{fingerprint('chart', text)[:6]}"
-            self._written[text] = require(read_chart(text, file=name, name=name, library=caller.library))
+            library = caller.library.without_paths() if caller.library else None
+            chart = require(read_chart(text, file=name, name=name, library=library))
+            if found := [_other_model(chart, node) for node in chart.nodes.values() if node.ask and node.ask.model]:
+                raise ChartError(*found)
+            self._written[text] = chart
         return self._written[text]
+
+    @property
+    def charts_written(self) -> tuple[Chart, ...]:
+        """The charts that were values and have been called, in the order of their first calls."""
+        return tuple(self._written.values())
 
     async def shared(self, chart: Chart, inputs: Mapping[str, Any], *, caller: Frame) -> Outcome | None:
         """Execute `chart` once for equal inputs, as an execution of its own; whoever asks again gets the same.
@@ -433,6 +445,17 @@ async def at_the_same_time(work: Callable[[], Coroutine[Any, Any, None]], count:
                 workers.create_task(work())
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None
+
+
+def _other_model(chart: Chart, node: Node) -> Finding:
+    return Finding(
+        file=chart.file,
+        line=node.section,
+        rule="model",
+        node=node.id,
+        problem=f"node {node.id!r} names a model, in a chart that was written while it runs",
+        mend="leave `model` out",
+    )
 
 
 def bound_inputs(program: Program, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -185,6 +185,11 @@ class Stored:
             if outcome.get("status") == "waiting":
                 yield execution, outcome["waiting"]
 
+    def answered(self, executions: Iterable[str]) -> bool:
+        """Say whether all of them have ended with an answer before, so that going on will most likely ask nothing."""
+        outcomes = (json.loads(self._log.one("outcome", execution) or "{}") for execution in executions)
+        return all(outcome.get("status") == "answered" for outcome in outcomes)
+
     def flush(self) -> None:
         """Write what is waiting to be written with the next group."""
         self._write()

@@ -10,6 +10,7 @@ from typing import Any
 from menon.flowcharts.chart import ELSE, FAILED, LIMIT, Budget, Chart, ChartError, Edge, Finding, Kind, Node
 from menon.flowcharts.expressions import Expression
 from menon.flowcharts.graph import Fork, Loop, analyse
+from menon.flowcharts.loops import path_name
 
 YES, NO = ("yes", "true"), ("no", "false")
 
@@ -188,9 +189,8 @@ def _bound(loop: Loop, order: Mapping[str, int], chart: Chart, temperature: floa
     budget = inner[0].loop_budget if inner else Budget()
     parts = [chart.nodes[key] for key in keys]
     written = sorted({variable.name for node in parts for variable in node.writes})
-    name = " → ".join(keys)
     return Bound(
-        name=name,
+        name=path_name(keys),
         nodes=loop.nodes,
         head=loop.head,
         budget=budget,

@@ -33,6 +33,7 @@ class Surroundings:
     temperature: float = 0.0
     max_tokens: int | None = None
     seed: int = 0
+    logprobs: bool = False
     stop: tuple[str, ...] = ()
     sandbox: Sandbox | None = None
     places: Mapping[str, Place] = field(default_factory=dict)

@@ -177,6 +177,7 @@ def _decoding(visit: Visit, ask: AskPart) -> dict[str, Any]:
         "temperature": float(_number(ask.temperature, visit, "temperature", surroundings.temperature, 0, 100)),
         "top_p": float(_number(ask.top_p, visit, "top p", 1.0, 0, 1)),
         "stop": ask.stop or (surroundings.style.stop if formed else surroundings.stop),
+        "logprobs": surroundings.logprobs,
     }
     sources = (ask.n, ask.max_tokens, ask.temperature, ask.top_p)
     if not any(source is not None and (source.reads or source.calls) for source in sources):

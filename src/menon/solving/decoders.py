@@ -18,6 +18,7 @@ there steps enter by the training of the verifier, here by a factor); Lightman e
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal, Protocol
 
 from menon.core.errors import ConfigError
@@ -188,6 +189,7 @@ def taken(samples: Sequence[Sample], k: int | None) -> Sequence[Sample]:
     return samples[:count]
 
 
+@lru_cache(maxsize=65_536)
 def answer_key(answer: str) -> str:
     """Return what equal answers share: the canonical number, or the text with spaces and case evened out."""
     number = parse_number(answer)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from menon.core.seeds import canonical_json, content_id, rng_for, seed_for
+from menon.core.seeds import canonical_json, content_id, rng_for, seed_for, seeds_within
 
 names = st.lists(st.text(max_size=5) | st.integers() | st.booleans() | st.none(), max_size=4)
 
@@ -37,3 +37,9 @@ def test_canonical_json_does_not_depend_on_the_order_of_keys():
     assert canonical_json({"b": 1, "a": "ü"}) == canonical_json({"a": "ü", "b": 1}) == '{"a":"ü","b":1}'
     with pytest.raises(TypeError):
         canonical_json({"x": object()})
+
+
+@pytest.mark.parametrize("names", [(), ("solve", 0, "a"), ("ä", None, True, 0.5, '"')])
+@pytest.mark.parametrize("last", ["", "ask#2", 'a "quoted" \\ name', "Frage ü → 12\n"])
+def test_seeds_within_are_those_of_all_names(names: tuple[str | int | float | bool | None, ...], last: str):
+    assert seeds_within(*names)(last) == seed_for(*names, last)

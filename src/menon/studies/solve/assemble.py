@@ -3,7 +3,7 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from menon.core.errors import ConfigError
@@ -21,22 +21,32 @@ from menon.stats import wilson
 from menon.store import EventLog
 from menon.studies.solve.recipe import SolveRecipe
 
+MOST_WRITTEN = 12  # charts written while a run went on that its report draws
 DECODERS_PLAIN = ("first", "majority", "oracle")
 DECODERS_JUDGED = ("verifier_weighted", "best_of_n", "best_of_n_min")
 
 
-def assembled(
-    recipe: SolveRecipe,
-    chart: Chart,
-    problems: Sequence[Problem],
-    outcomes: Mapping[str, Outcome],
-    log: EventLog,
-    prices: Prices,
-    verifier: Verifier,
-    seconds: float,
-) -> dict[str, Any]:
-    """Return report.json; `seconds` is the wall time of this session."""
-    by_id = {problem.id: problem for problem in problems}
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What one session of a run has done; `written` are the charts that were values, `seconds` is its wall time."""
+
+    recipe: SolveRecipe
+    chart: Chart
+    problems: Sequence[Problem]
+    outcomes: Mapping[str, Outcome]
+    log: EventLog
+    prices: Prices
+    verifier: Verifier
+    written: Sequence[Chart] = ()
+    seconds: float = 0.0
+
+
+def assembled(session: Session) -> dict[str, Any]:
+    """Return report.json."""
+    recipe, chart, outcomes, log, prices = (
+        session.recipe, session.chart, session.outcomes, session.log, session.prices
+    )  # fmt: skip
+    by_id = {problem.id: problem for problem in session.problems}
     verdicts = {key: verdict_of(by_id[origin(key)], outcome) for key, outcome in outcomes.items()}
     nodes, edges, reached = _spent(outcomes, log, prices)
     pool = sample_pool(by_id, outcomes, log)
@@ -48,13 +58,18 @@ def assembled(
         "source": chart.source,
         "model": recipe.model,
         "chart": chart_data(chart),
-        "charts": [{"name": name, **chart_data(other)} for name, other in _called(chart).items() if name in reached],
-        "totals": _totals(outcomes, _shared_usage(log), seconds, bool(prices.prompt or prices.completion)),
+        "charts": [
+            {"name": other.name, "title": other.title, **chart_data(other)}
+            for other in (*_called(chart).values(), *session.written[:MOST_WRITTEN])
+            if other.name in reached
+        ],
+        "written": len(session.written),
+        "totals": _totals(outcomes, _shared_usage(log), session.seconds, bool(prices.prompt or prices.completion)),
         "accuracy": _accuracy(verdicts),
         "by_difficulty": _by_difficulty(by_id, verdicts),
         "nodes": nodes,
         "edges": edges,
-        "curve": _curve(pool, by_id, verifier),
+        "curve": _curve(pool, by_id, session.verifier),
         "steps_table": None,
         "outcomes": [_told(by_id[origin(key)], outcome, verdicts[key]) for key, outcome in outcomes.items()],
     }
@@ -174,9 +189,11 @@ def _curve(pool: Pool, by_id: Mapping[str, Problem], verifier: Verifier) -> list
     if len(pool) == 0 or pool.smallest < 2:
         return None
     decoders = DECODERS_PLAIN
+    if all(sample.logp is not None for sample in pool):
+        decoders = (*decoders, "weighted")
     try:
         pool = judged(pool, {key: problem.question for key, problem in by_id.items()}, verifier)
-        decoders = (*DECODERS_PLAIN, *DECODERS_JUDGED)
+        decoders = (*decoders, *DECODERS_JUDGED)
     except ConfigError:  # a verifier that cannot judge these texts
         pass
     rows = []

@@ -63,6 +63,7 @@ class SolveRecipe(Section):
     documents: str = Field(default="", description="a folder of documents to search")
     temperature: float = Field(default=0.0, ge=0, description="where the chart sets none")
     max_tokens: int = Field(default=0, ge=0, description="where the chart sets none; 0 takes what the style suggests")
+    logprobs: bool = Field(default=False, description="ask for log-probabilities, for the decoder `weighted`")
     at_once: int = Field(default=1000, ge=1, description="executions in flight")
     sandbox: Literal["auto", "monty", "process"] = "auto"
     device: str = "auto"

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,7 +34,7 @@ from menon.solving.tools import Tools, places
 from menon.solving.verifiers import VERIFIERS
 from menon.store import EventLog, Run, atomic_write
 from menon.studies.audit.models import EMBEDDED, REMOTE, SCRIPTED, same_tokenizer
-from menon.studies.solve.assemble import assembled, origin, told_executions
+from menon.studies.solve.assemble import Session, assembled, origin, told_executions
 from menon.studies.solve.plan import SolvePlan
 from menon.studies.solve.questions import examples_of, inputs_of, problems_of
 from menon.studies.solve.recipe import SolveRecipe
@@ -79,8 +79,18 @@ def run_solve(
             finally:
                 work.journal.flush()
             seconds = time.monotonic() - began
-            report = assembled(recipe, chart, problems, outcomes, log, prices_of(recipe), workbench.verifier, seconds)
-            report = {**report, "command": plan.command, "manifest": run.manifest, "warnings": run.warnings}
+            session = Session(
+                recipe=recipe,
+                chart=chart,
+                problems=problems,
+                outcomes=outcomes,
+                log=log,
+                prices=prices_of(recipe),
+                verifier=workbench.verifier,
+                written=work.written,
+                seconds=seconds,
+            )
+            report = {**assembled(session), "command": plan.command, "manifest": run.manifest, "warnings": run.warnings}
             name = "fork" if rerun.change else "report"  # the report of the run itself stays beside its forks
             text = json.dumps(report, indent=1, ensure_ascii=True, allow_nan=False)
             atomic_write(plan.folder / f"{name}.json", text)
@@ -100,16 +110,22 @@ class _Work:
     journal: Stored
     rerun: Rerun
     progress: Progress
+    written: tuple[Chart, ...] = ()
 
     async def run(self) -> dict[str, Outcome]:
         """Execute the strategy for every problem, or the fork alone; outcomes by key."""
         jobs = list(self._jobs())
-        models = self._models(None if self.rerun.replay else self._sampler())
+        # A model is opened before the first execution, so that a slip in its name is told at once; a run that is done
+        # already, and is only reported again, needs none.
+        done = self.rerun.change is None and self.journal.answered(key for key, _, _ in jobs)
+        models = self._models(None if self.rerun.replay else self._sampler if done else self._sampler())
         try:
             executor = Executor(self.chart, self.surroundings(models), budget=self.recipe.budget.bounds())
             self._reply()
             self.progress.start(f"solving with {self.chart.name}", len(jobs), "problems")
-            return await self._executed(executor, jobs)
+            outcomes = await self._executed(executor, jobs)
+            self.written = executor.charts_written
+            return outcomes
         finally:
             await models.close()
 
@@ -125,9 +141,10 @@ class _Work:
             sandbox=tools.sandbox,
             places=places(tools),
             seed=recipe.seed,
+            logprobs=recipe.logprobs,
         )
 
-    def _models(self, sampler: Sampler | None) -> Models:
+    def _models(self, sampler: Sampler | Callable[[], Sampler] | None) -> Models:
         return Models(
             sampler,
             name=self.recipe.model,
