@@ -16,6 +16,7 @@ from menon.core.recipe import load_recipe
 from menon.studies.audit.recipe import AuditRecipe
 from menon.studies.calibration.recipe import CalibrationRecipe
 from menon.studies.recipe import Bootstrap, Comparison, Pretrain
+from menon.studies.solve.recipe import SolveRecipe
 from menon.teaching.config import PRESETS, StarConfig
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +80,7 @@ def _accepted(setting: str) -> bool:
         "base": Pretrain,
         "audit": AuditRecipe,
         "calibration": CalibrationRecipe,
+        "solve": SolveRecipe,
     }.items():
         with suppress(ConfigError):
             load_recipe(name, model, [setting])

@@ -109,7 +109,7 @@ def test_a_person_is_asked_answers_and_the_run_goes_on(menon: Menon) -> None:
     code, out, _ = menon(hint.partition("menon ")[2].partition("   ")[0])
     assert code == 0
     assert out.startswith("answer: ")
-    assert "1 calls" in out
+    assert "1 call," in out
     assert Path("run/report.html").is_file()
     assert Path("run/report.json").is_file()
 
@@ -202,7 +202,7 @@ def test_a_fork_changes_a_value_or_a_prompt_and_leaves_the_run_alone(menon: Meno
     assert " 0 calls" in out
     code, out, _ = menon("solve --resume run --fork draft --prompt 'Say hi'")
     assert code == 0
-    assert " 1 calls" in out
+    assert " 1 call," in out
     code, out, _ = menon("solve --resume run --fork draft --change nothing=1")
     assert code == 1
     assert "what can be changed there: draft" in out
@@ -244,7 +244,7 @@ def test_a_chart_with_errors_is_refused_line_by_line(menon: Menon) -> None:
     assert code == 0
     assert "approve.md: no errors" in out
     code, out, err = menon("solve x --strategy unset.md --model scripted:oracle")
-    assert code == 2
+    assert code == 3
     assert "unset.md:8: error: " in err
     assert not Path("runs").exists()
 
@@ -283,6 +283,11 @@ def test_strategies_are_listed_and_shown(menon: Menon) -> None:
     assert code == 0
     assert out.startswith("# Zero-shot chain of thought")
     assert "```mermaid" in out
+    for name in ("tot", "tree-of-thoughts"):
+        assert menon(f"solve --check {name}")[0] == 0
+        assert menon(f"solve --draw {name} --out tree.svg")[0] == 0
+    assert menon("solve --list --out strategies.md")[0] == 0
+    assert "## tree_of_thoughts" in Path("strategies.md").read_text()
     assert menon("solve --show --strategy approve.md")[1].rstrip() == APPROVE.rstrip()
 
 
@@ -349,7 +354,7 @@ def test_a_budget_ends_in_a_partial_result(menon: Menon) -> None:
     code, out, _ = begin(menon, "--budget-steps 2")
     assert code == 0
     assert "partial: stopped at node 'p'" in out
-    assert "3 of 2 steps" in out
+    assert "2 of 2 steps" in out
     assert "the last answer was" in out
     code, _, err = menon("solve x --budget-money 1 --model scripted:oracle")
     assert code == 2
@@ -366,6 +371,11 @@ def test_a_budget_ends_in_a_partial_result(menon: Menon) -> None:
         ("solve x --budget-steps 0", "--budget-steps"),
         ("solve x --model nonsense:x", "nonsense"),
         ("solve --problems chain --choice a --model scripted:oracle", "choices belong to a single question"),
+        ("solve x --verifier known --model scripted:oracle", "a stand-in with gold answers"),
+        (
+            "solve x -s best_of_n --param samples=many --model scripted:oracle",
+            "'samples' of strategy 'best_of_n' is a number",
+        ),
     ],
 )
 def test_wrong_usage_is_told_in_one_message(menon: Menon, line: str, said: str) -> None:
@@ -373,6 +383,15 @@ def test_wrong_usage_is_told_in_one_message(menon: Menon, line: str, said: str) 
     assert code == 2
     assert not out
     assert said in err
+
+
+def test_a_model_that_nobody_named_is_told(menon: Menon) -> None:
+    Path("judged.md").write_text(APPROVE.replace("- writes: draft", "- model: judge\n- writes: draft"))
+    code, out, _ = menon("solve x --strategy judged.md --model scripted:oracle --out judged")
+    assert code == 1
+    assert "name it: --with judge=MODEL" in out
+    again = menon("solve x --strategy judged.md --model scripted:oracle --with judge=scripted:oracle --out named")[1]
+    assert "waiting for a person" in again
 
 
 def test_help_is_there_at_once(menon_command: Callable[..., Any]) -> None:

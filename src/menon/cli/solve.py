@@ -214,18 +214,18 @@ def _check(terminal: Terminal, name: str) -> None:
 
 def _draw(terminal: Terminal, name: str, out: Path | None) -> None:
     from menon.reports.chart_drawing import chart_svg
-    from menon.solving.library import library
+    from menon.solving.library import library, proper
 
-    chart = library().load(name)
+    chart = library().load(proper(name))
     path = out or Path(f"{chart.name}.svg")
     write_file(path, chart_svg(chart))
     terminal.emit({"picture": str(path)}, [f"picture: {path}"])
 
 
 def _show(terminal: Terminal, name: str) -> None:
-    from menon.solving.library import ALIASES, library
+    from menon.solving.library import library, proper
 
-    chart = library().load(ALIASES.get(name.replace("-", "_"), name))
+    chart = library().load(proper(name))
     terminal.emit({"name": chart.name, "title": chart.title, "source": chart.source, "text": chart.text}, [chart.text])
 
 

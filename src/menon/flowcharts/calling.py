@@ -110,7 +110,7 @@ class Models:
         sampler = self._samplers[model]
         if sampler is None:
             raise ConfigError("no model to ask; name one with --model")
-        if not hasattr(sampler, "sample"):
+        if callable(sampler) and not hasattr(sampler, "sample"):
             sampler = self._samplers[model] = cast(Callable[[], Sampler], sampler)()
         return cast(Sampler, sampler)
 

@@ -311,7 +311,7 @@ def overspent(budget: Budget, usage: Usage, seconds: float) -> tuple[str, float,
     Steps may reach their bound and not pass it; tokens, seconds and money end the execution once they reach it.
     """
     if budget.steps is not None and usage.steps > budget.steps:
-        return "steps", budget.steps, usage.steps
+        return "steps", budget.steps, budget.steps  # the visit that was refused is not one
     if budget.tokens is not None and usage.tokens >= budget.tokens:
         return "tokens", budget.tokens, usage.tokens
     if budget.seconds is not None and seconds >= budget.seconds:

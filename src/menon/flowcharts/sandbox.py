@@ -3,7 +3,7 @@
 The same program with the same inputs gives the same result: no clock, no random start, no file, no network, no
 environment. Inputs go in as data and are never pasted into source. What the program does wrong is a result in words,
 not an exception. The first backend is pydantic-monty; where it is not installed, a locked-down process is used.
-Source: programs as answers in Gao et al. 2023 (PAL), arXiv:2211.10435, and Chen et al. 2023, arXiv:2211.12588.
+Source: programs as answers in Gao et al. 2022 (PAL), arXiv:2211.10435, and Chen et al. 2022, arXiv:2211.12588.
 """
 
 import asyncio

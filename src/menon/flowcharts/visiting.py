@@ -124,9 +124,7 @@ async def _ask(visit: Visit) -> Made:
                 made.branch = written[""]
             return made
         reasons.append(reason)
-    raise NodeFailed(
-        f"the reply could not be read: {reasons[-1]}; the reply was {_short(made.completions[-1]['text'])}", made
-    )
+    raise NodeFailed(f"the reply could not be read: {reasons[-1]}", made)
 
 
 def _formed(visit: Visit, ask: AskPart, text: str) -> str:
@@ -487,8 +485,3 @@ async def _once(visit: Visit, mark: str, work: Callable[[], Awaitable[Any]]) -> 
     result = await _in_time(visit, work())
     journal.keep([Done(execution=visit.execution.key, address=visit.address, fingerprint=mark, result=result)])
     return result, False
-
-
-def _short(text: str) -> str:
-    flat = " ".join(text.split())
-    return repr(flat if len(flat) <= 120 else flat[:117] + "...")

@@ -61,14 +61,21 @@ def library(workbench: Workbench | None = None) -> Library:
     return Library([folder()], functions=(workbench or Workbench()).functions())
 
 
+def proper(name: str) -> str:
+    """Return the name under which a strategy is filed: aliases and hyphens resolved, paths as they are."""
+    if name.endswith(".md") or "/" in name:
+        return name
+    plain = name.replace("-", "_")
+    return ALIASES.get(plain, plain)
+
+
 def load_strategy(name: str, workbench: Workbench | None = None) -> Chart:
     """Return a checked strategy by name or path; `-` and `_` are the same.
 
     Raises:
         ConfigError: there is none, or it has errors (`ChartError`, with every finding).
     """
-    plain = name if name.endswith(".md") else name.replace("-", "_")
-    return require(library(workbench).load(ALIASES.get(plain, plain)))
+    return require(library(workbench).load(proper(name)))
 
 
 def shipped() -> list[Chart]:
@@ -92,6 +99,6 @@ def findings_of(name: str) -> list[Finding]:
         ConfigError: there is no such file, or it is no text.
     """
     try:
-        return check(library().load(ALIASES.get(name, name)))
+        return check(library().load(proper(name)))
     except ChartError as error:
         return list(error.findings)

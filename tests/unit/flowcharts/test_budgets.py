@@ -70,7 +70,7 @@ class Hanging:
 
 @pytest.mark.parametrize(
     ("head", "budget", "limit", "spent", "calls"),
-    [("9 steps", "steps", 9, 10, 8), ("95 tokens", "tokens", 95, 100, 10), ("0.001 money", "money", 0.001, 0.001, 5)],
+    [("9 steps", "steps", 9, 9, 8), ("95 tokens", "tokens", 95, 100, 10), ("0.001 money", "money", 0.001, 0.001, 5)],
 )
 def test_a_budget_of_the_chart_ends_it(head: str, budget: str, limit: float, spent: float, calls: int) -> None:
     outcome = execute(loop(head), endless(), prices=Prices(completion=20.0))

@@ -1,4 +1,4 @@
-"""What a run adds to its executions: written charts in the report, decoders of the pool, no model where none is needed."""
+"""What a run adds to its executions: written charts in the report, decoders, no model where none is needed."""
 
 import json
 from pathlib import Path

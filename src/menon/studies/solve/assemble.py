@@ -142,6 +142,7 @@ def events_of(key: str, log: EventLog) -> list[dict[str, Any]]:
         event["reads"] = {name: values[frame][name] for name in event.pop("needs", []) if name in values[frame]}
         values[frame].update(event["writes"])
         took = event.get("took")
+        event["branch"] = took[1] if took else ""
         event["took"] = (took[1] or took[0]) if took else None
         event.setdefault("prompt", None)
         event.setdefault("completions", [])

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from menon.core.errors import ConfigError
@@ -31,13 +32,20 @@ from menon.solving.functions import Workbench
 from menon.solving.library import load_strategy
 from menon.solving.retrieval import Documents
 from menon.solving.tools import Tools, places
-from menon.solving.verifiers import VERIFIERS
+from menon.solving.verifiers import VERIFIERS, Verifier
 from menon.store import EventLog, Run, atomic_write
 from menon.studies.audit.models import EMBEDDED, REMOTE, SCRIPTED, same_tokenizer
 from menon.studies.solve.assemble import Session, assembled, origin, told_executions
 from menon.studies.solve.plan import SolvePlan
 from menon.studies.solve.questions import examples_of, inputs_of, problems_of
 from menon.studies.solve.recipe import SolveRecipe
+
+PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
+    "number": (int, float),
+    "truth": (bool,),
+    "list": (list,),
+    "json": (dict,),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +171,9 @@ class _Work:
         return sampler
 
     def _opened(self, name: str) -> Sampler:
-        """Open a model that a chart names."""
+        """Open a model that a chart names: one of `--with`, or a sampler by its own name."""
+        if name not in self.recipe.models and not (":" in name or "/" in name or Path(name).is_dir()):
+            raise ConfigError(f"the chart asks model {name!r}, which is not named; name it: --with {name}=MODEL")
         sampler = open_sampler(self.recipe.models.get(name, name))
         bind_problems(sampler, self.problems)
         return sampler
@@ -255,7 +265,7 @@ def _workshop(recipe: SolveRecipe, *, grader: str) -> Iterator[Workbench]:
     try:
         documents = Documents.from_folder(recipe.documents) if recipe.documents else None
         yield Workbench(
-            verifier=VERIFIERS.get(recipe.verifier)(),
+            verifier=_verifier(recipe.verifier),
             tools=Tools(documents=documents, sandbox=sandbox),
             grader=grader,
         )
@@ -270,12 +280,25 @@ def _check_params(chart: Chart, recipe: SolveRecipe) -> None:
         if name not in allowed:
             choice = f"it takes {', '.join(allowed)}" if allowed else "it takes none"
             raise ConfigError(f"strategy {chart.name!r} has no parameter {name!r}; {choice}")
+        kind = next(variable.type for variable in chart.takes if variable.name == name)
+        if kind in PYTHON_TYPES and not _is(recipe.params[name], kind):
+            raise ConfigError(f"parameter {name!r} of strategy {chart.name!r} is a {kind}; got {recipe.params[name]!r}")
     known = {*given, *recipe.params}
     for variable in chart.takes:
         if variable.required and variable.name not in known:
             raise ConfigError(
                 f"strategy {chart.name!r} needs {variable.name!r}; give it: --param {variable.name}=VALUE"
             )
+
+
+def _verifier(name: str) -> Verifier:
+    if name == "known":
+        raise ConfigError("verifier 'known' is a stand-in with gold answers, for tests; give it from Python")
+    return VERIFIERS.get(name)()
+
+
+def _is(value: Any, kind: str) -> bool:
+    return isinstance(value, PYTHON_TYPES[kind]) and not (kind == "number" and isinstance(value, bool))
 
 
 def _check_reply(reply: str, waiting: Mapping[str, Any]) -> None:

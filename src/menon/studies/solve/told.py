@@ -34,7 +34,7 @@ def summary_lines(report: Mapping[str, Any], *, trace: bool) -> list[str]:
 
 def _path(key: str, log: EventLog) -> Iterator[str]:
     for event in events_of(key, log):
-        took = f" -[{event['took']}]" if event["took"] and event["kind"] in ("decide", "person") else ""
+        took = f" -[{event['branch']}]" if event["branch"] and event["kind"] in ("decide", "person") else ""
         writes = ", ".join(f"{name} = {_short(value)}" for name, value in event["writes"].items())
         note = f"  ! {_short(event['error'])}" if event["error"] else ""
         kept = " (kept)" if event["replayed"] else ""
@@ -92,9 +92,14 @@ def _spent(report: Mapping[str, Any]) -> str:
     totals = report["totals"]
     money = f", {totals['money']:g} money" if totals["money"] is not None else ""
     return (
-        f"{totals['steps']} steps, {totals['calls']} calls, {totals['prompt_tokens']:,} prompt + "
+        f"{_counted(totals['steps'], 'step')}, {_counted(totals['calls'], 'call')}, "
+        f"{totals['prompt_tokens']:,} prompt + "
         f"{totals['completion_tokens']:,} sampled tokens{money}"
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _short(value: Any) -> str:
