@@ -1,9 +1,7 @@
 """The executor: walks charts for any number of executions at once.
 
 One execution is a coroutine that goes from node to node; only a node that reaches outside (a model, the sandbox, a
-person) lets others run. At a fork the parts of the region between fork and join run at once, each as soon as all arrows
-into it are decided: an arrow is live when it was taken and dead when it cannot be taken any more, a part with a live
-arrow runs, a part with dead ones only is passed over (dead-path elimination, as in business process engines).
+person) lets others run, and forks (`regions`) have several nodes of one execution under way.
 """
 
 import asyncio
@@ -21,7 +19,8 @@ from menon.flowcharts.execution import Execution, Frame, Made, NodeFailed, Stop
 from menon.flowcharts.expressions import EvaluationError
 from menon.flowcharts.journal import Change, fingerprint
 from menon.flowcharts.outcome import Outcome, Status
-from menon.flowcharts.program import Arrow, Program, Region, Step, prepare
+from menon.flowcharts.program import Arrow, Program, Step, prepare
+from menon.flowcharts.regions import RegionRun
 from menon.flowcharts.surroundings import Surroundings
 from menon.flowcharts.visiting import changed, visit_outside
 
@@ -157,7 +156,7 @@ class Executor:
                         return ()
                     if within is not None and region.out.to.id not in within:
                         return step.plain  # what it forks to are parts of the region around it
-                    await self._region(frame, region)
+                    await RegionRun(self, frame, region).run()
                     arrow = region.out
             except Stop as stop:
                 arrow = self._left(frame, stop, within)
@@ -333,80 +332,6 @@ class Executor:
                 return holder.limited
         raise stop
 
-    async def _region(self, frame: Frame, region: Region) -> None:
-        """Run what lies between a fork and its join, all at once as far as it can be."""
-        awaited, live = list(region.awaited), [False] * len(region.members)
-        running: set[asyncio.Task[None]] = set()
-        stops: list[BaseException] = []
-
-        def settle(part: int, taken: bool) -> list[int]:
-            """Decide one arrow into `part`; return the parts that can start now."""
-            awaited[part] -= 1
-            live[part] = live[part] or taken
-            if awaited[part]:
-                return []
-            if live[part]:
-                return [part]
-            return [ready for arrow in self._leaving(frame, region, part) for ready in settle_arrow(arrow, False)]
-
-        def settle_arrow(arrow: Arrow, taken: bool) -> list[int]:
-            part = region.part_of.get(arrow.edge.target)
-            return [] if part is None else settle(part, taken)
-
-        async def run(part: int) -> None:
-            ready = [part]
-            while ready:
-                here, *others = ready
-                for other in others:
-                    begin(other)
-                taken = await self._part(frame, region, here)
-                ready = []
-                for arrow in self._leaving(frame, region, here):
-                    ready += settle_arrow(arrow, arrow in taken)
-
-        def begin(part: int) -> None:
-            task = asyncio.get_running_loop().create_task(run(part))
-            running.add(task)
-
-        for arrow in region.firsts:
-            for part in settle_arrow(arrow, True):
-                begin(part)
-        try:
-            while running:
-                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                running.difference_update(done)
-                stops += [error for task in done if (error := task.exception()) is not None]
-        finally:
-            for task in running:  # only when this execution was cancelled
-                task.cancel()
-        if stops:
-            raise _first(stops)
-
-    def _leaving(self, frame: Frame, region: Region, part: int) -> Sequence[Arrow]:
-        """Return the arrows that leave a part of a region."""
-        members, steps = region.members[part], frame.program.steps
-        return [arrow for key in sorted(members) for arrow in steps[key].arrows if arrow.edge.target not in members]
-
-    async def _part(self, frame: Frame, region: Region, part: int) -> Sequence[Arrow]:
-        """Run one part of a region; return the arrows taken out of it."""
-        members = region.members[part]
-        if len(members) == 1:
-            (key,) = members
-            step = frame.program.steps[key]
-            if all(arrow.edge.target != key for arrow in step.arrows):
-                arrow = await self.visit(frame, step)
-                return step.plain if arrow is None else (arrow,)
-        entry = self._entry(frame, region, part)
-        return await self.walk(frame, entry, members)
-
-    def _entry(self, frame: Frame, region: Region, part: int) -> Step:
-        members, steps = region.members[part], frame.program.steps
-        for bound in next(iter(steps[key] for key in members)).bounds:
-            if members >= bound.nodes and bound.head in members:
-                frame.enter(bound)
-        heads = [bound.head for key in members for bound in steps[key].bounds if bound.nodes == members]
-        return steps[heads[0] if heads else sorted(members)[0]]
-
     def _last_answer(self, frame: Frame) -> Any:
         """Return what a chart that was stopped would have returned, None when that is not set yet."""
         try:
@@ -474,19 +399,6 @@ def bound_inputs(program: Program, inputs: Mapping[str, Any]) -> dict[str, Any]:
             f"chart {program.chart.name!r} takes no {unknown[0]!r}; it takes {', '.join(sorted(allowed)) or 'nothing'}"
         )
     return {**program.defaults, **inputs}
-
-
-def _first(stops: Sequence[BaseException]) -> BaseException:
-    """Return what ends a fork with several stopped branches: a defect first, then failures, budgets, persons."""
-    for error in stops:
-        if not isinstance(error, Stop):
-            return error
-    known = [error for error in stops if isinstance(error, Stop)]
-    for kind in ("error", "exhausted", "waiting"):
-        for error in known:
-            if getattr(error, kind):
-                return error
-    return stops[0]
 
 
 def _narrowed(budget: Budget, by: Budget) -> Budget:

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from menon.core.seeds import content_id
 from menon.core.values import Request
@@ -25,8 +25,7 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"))
 GROUP = 512  # visits that are written together when no call comes in between
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class Done(NamedTuple):  # made at every step, and three times as fast to make as a frozen dataclass
     """A finished call: `result` is JSON data."""
 
     execution: str

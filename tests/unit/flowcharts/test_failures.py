@@ -1,7 +1,7 @@
 """What is shown of a visit that failed: the prompt, what the model wrote, the code, and why; and what a chart hears."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from menon.core.values import Completion, Request
@@ -50,7 +50,7 @@ class Model:
         raise NotImplementedError
 
 
-def run(text: str, *texts: str, sandbox: Sandbox | None = None) -> tuple[Outcome, dict[str, Any]]:
+def run(text: str, *texts: str, sandbox: Sandbox | None = None) -> tuple[Outcome, Mapping[str, Any]]:
     journal = Memory()
     surroundings = Surroundings(models=Models(Model(*texts), journal=journal), sandbox=sandbox)
     outcome = asyncio.run(Executor(read_chart(text), surroundings).run("k", {"question": "how many?"}))
