@@ -76,7 +76,8 @@ def test_families_gold_is_right_and_sound(name: str, index: int, data: st.DataOb
     problem = family.problem("original" if name == "facts" else "test", index, world=world)
     found = grade(problem, Completion(key="k", text=f"{problem.rationale}#{problem.answer}"))
     assert found.right
-    assert found.sound is (None if name == "facts" else True), found.note
+    unchecked = ("facts", "counter-programs")  # nothing to calculate; loops use a number more than once
+    assert found.sound is (None if name in unchecked else True), found.note
 
 
 @given(st.integers(0, 10**6), st.integers(1, 8), st.data())
