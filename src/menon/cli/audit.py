@@ -5,7 +5,22 @@ from typing import Annotated, Any
 
 import typer
 
-from menon.cli.options import Columns, Data, Debug, Exemplars, Fresh, Json, Limit, Out, Set, Split, Style, pairs
+from menon.cli.options import (
+    Columns,
+    Data,
+    Debug,
+    Exemplars,
+    Fresh,
+    Json,
+    Limit,
+    Out,
+    PriceIn,
+    PriceOut,
+    Set,
+    Split,
+    Style,
+    pairs,
+)
 from menon.cli.terminal import open_terminal, run_lines
 from menon.core.errors import ConfigError
 
@@ -52,12 +67,8 @@ def audit(
         float | None,
         typer.Option("--budget-money", min=0, metavar="X", help="Stop when X is spent; needs the two prices."),
     ] = None,
-    price_in: Annotated[
-        float | None, typer.Option("--price-in", min=0, metavar="X", help="Price of a million prompt tokens.")
-    ] = None,
-    price_out: Annotated[
-        float | None, typer.Option("--price-out", min=0, metavar="X", help="Price of a million sampled tokens.")
-    ] = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Audit models of known nature instead; docs/calibration.md.")
     ] = False,

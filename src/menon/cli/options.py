@@ -41,6 +41,12 @@ Style = Annotated[
 Exemplars = Annotated[
     Path | None, typer.Option("--exemplars", metavar="FILE", help="Worked examples to show in the prompt.")
 ]
+PriceIn = Annotated[
+    float | None, typer.Option("--price-in", min=0, metavar="X", help="Price of a million prompt tokens.")
+]
+PriceOut = Annotated[
+    float | None, typer.Option("--price-out", min=0, metavar="X", help="Price of a million sampled tokens.")
+]
 Columns = Annotated[
     list[str] | None, typer.Option("--map", metavar="FIELD=COLUMN", help="Where a field is in the data. Repeatable.")
 ]

@@ -6,7 +6,22 @@ from typing import Annotated, Any
 
 import typer
 
-from menon.cli.options import Columns, Data, Debug, Exemplars, Fresh, Json, Limit, Out, Set, Split, Style, pairs
+from menon.cli.options import (
+    Columns,
+    Data,
+    Debug,
+    Exemplars,
+    Fresh,
+    Json,
+    Limit,
+    Out,
+    PriceIn,
+    PriceOut,
+    Set,
+    Split,
+    Style,
+    pairs,
+)
 from menon.cli.terminal import EXIT_FAILED, EXIT_REFUSED, Terminal, open_terminal, table, write_file
 from menon.core.errors import ConfigError
 
@@ -72,12 +87,8 @@ def solve(
     budget_money: Annotated[
         float | None, typer.Option("--budget-money", min=0, metavar="X", help="Most money; needs the two prices.")
     ] = None,
-    price_in: Annotated[
-        float | None, typer.Option("--price-in", min=0, metavar="X", help="Price of a million prompt tokens.")
-    ] = None,
-    price_out: Annotated[
-        float | None, typer.Option("--price-out", min=0, metavar="X", help="Price of a million sampled tokens.")
-    ] = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
     check: Annotated[
         Path | None, typer.Option("--check", metavar="FILE", help="Check a chart and stop; nothing is asked.")
     ] = None,
