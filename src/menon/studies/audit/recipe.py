@@ -9,6 +9,7 @@ from menon.auditing import AuditConfig
 from menon.auditing.probes import PROBES
 from menon.core.errors import ConfigError
 from menon.core.recipe import Section
+from menon.studies.prices import Priced
 
 
 class InstrumentSection(Section):
@@ -28,22 +29,11 @@ class InstrumentSection(Section):
     )
 
 
-class BudgetSection(Section):
+class BudgetSection(Priced):
     """Section `[budget]`: limits of what is asked; 0 is no limit. Prices are per million tokens."""
 
     questions: int = Field(default=0, ge=0)
     tokens: int = Field(default=0, ge=0)
-    money: float = Field(default=0.0, ge=0)
-    price_in: float = Field(default=0.0, ge=0)
-    price_out: float = Field(default=0.0, ge=0)
-
-    @model_validator(mode="after")
-    def _priced(self) -> Self:
-        if self.money and not (self.price_in or self.price_out):
-            raise ConfigError(
-                "a budget in money needs prices; set budget.price_in and budget.price_out (per million tokens)"
-            )
-        return self
 
 
 class AuditRecipe(Section):

@@ -7,25 +7,15 @@ from pydantic import Field, model_validator
 from menon.core.errors import ConfigError
 from menon.core.recipe import Section
 from menon.flowcharts.chart import Budget
+from menon.studies.prices import Priced
 
 
-class SolveBudget(Section):
+class SolveBudget(Priced):
     """Section `[budget]`: bounds of each execution; 0 is no bound of its own. Prices are per million tokens."""
 
     steps: int = Field(default=0, ge=0, description="visits of nodes; 0: the chart's bound, else 10,000")
     tokens: int = Field(default=0, ge=0)
     seconds: float = Field(default=0.0, ge=0)
-    money: float = Field(default=0.0, ge=0)
-    price_in: float = Field(default=0.0, ge=0)
-    price_out: float = Field(default=0.0, ge=0)
-
-    @model_validator(mode="after")
-    def _priced(self) -> Self:
-        if self.money and not (self.price_in or self.price_out):
-            raise ConfigError(
-                "a budget in money needs prices; set budget.price_in and budget.price_out (per million tokens)"
-            )
-        return self
 
     def bounds(self) -> Budget:
         """Return the bounds as the executor takes them."""
