@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from menon.solving.curves import answer_counts, best_of, expected_accuracy, majority_accuracy, pass_at
-from menon.solving.decoders import BEST_OF_N, MAJORITY, settled, votes_needed
+from menon.solving.decoders import BEST_OF_N, MAJORITY, settled
 from menon.solving.pool import Sample
 
 ANSWERS = st.lists(st.sampled_from(["1", "2", "3", None]), min_size=0, max_size=7)
@@ -34,7 +34,7 @@ def test_settled_is_what_every_continuation_says(answers: list[str | None], rema
 
 @given(answers=ANSWERS)
 def test_stopping_when_settled_keeps_the_answer(answers: list[str | None]):
-    needed = votes_needed(answers)
+    needed = next(used for used in range(len(answers) + 1) if settled(answers[:used], len(answers) - used))
     assert winner(tuple(answers[:needed])) == winner(tuple(answers))
     assert needed == 0 or not settled(answers[: needed - 1], len(answers) - needed + 1)
 

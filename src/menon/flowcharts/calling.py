@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from menon.core.errors import ConfigError, MenonError
-from menon.core.progress import Progress, Silent
 from menon.core.values import Completion, Request
 from menon.flowcharts.journal import Done, Journal, Memory
 from menon.sampling.hub import Hub
@@ -58,14 +57,13 @@ class Models:
         journal: Journal | None = None,
         prices: Prices | None = None,
         replay: bool = False,
-        progress: Progress | None = None,
     ):
         self.journal = journal if journal is not None else Memory()
         self.prices = prices or Prices()
         self.replay = replay
         self._name = name
         self._samplers: dict[str, Sampler | Callable[[], Sampler] | None] = {"": default, **(named or {})}
-        self._opened, self._progress = opened, progress or Silent()
+        self._opened = opened
         self._hubs: dict[str, Hub] = {}
         self._pending: dict[str, _Pending] = {}
 

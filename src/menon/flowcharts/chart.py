@@ -223,7 +223,7 @@ class Chart:
     returns: Expression
     budget: Budget = Budget()
     cost: str = ""  # how many model calls an execution usually makes, in words
-    calls: Mapping[str, "Chart"] = field(default_factory=dict, repr=False)
+    calls: dict[str, "Chart"] = field(default_factory=dict, repr=False)
     library: Any = field(default=None, repr=False, compare=False)  # in which charts that are values find others
     first_line: int = 1  # of the diagram
 

@@ -150,7 +150,7 @@ def digest(chart: Chart) -> str:
 
 def _join(chart: Chart, library: Library, beside: Path | None) -> None:
     findings = []
-    calls: dict[str, Chart] = chart.calls  # type: ignore[assignment]
+    calls = chart.calls
     for node in chart.nodes.values():
         if node.call is None or node.call.text is not None or node.call.chart in calls:
             continue

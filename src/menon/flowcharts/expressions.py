@@ -65,7 +65,7 @@ class Expression:
                 weigh(result) if type(result) in CONTAINERS else settle(result)
         except MenonError:  # raised on purpose inside a function: a sampler that is down, say
             raise
-        except Exception as error:
+        except Exception as error:  # whatever a function makes of values that models wrote, told in words
             raise failure(error, self.source, self.file, self.line, values) from error
         return result
 

@@ -3,7 +3,6 @@
 Short expressions without a comprehension run without a meter: every step of theirs is bounded already.
 """
 
-import itertools
 from typing import Any
 
 LONGEST_SOURCE = 20_000
@@ -109,11 +108,3 @@ def _look_into(container: Any, below: list[Any]) -> int:
     if kinds & CONTAINERS:
         below.extend(part for part in parts if type(part) in CONTAINERS and part)
     return characters
-
-
-def bounded_list(items: Any) -> list[Any]:
-    """Make a list of what an iterator yields, and stop it where a list may not grow any more."""
-    made = list(itertools.islice(items, MOST_ITEMS + 1))
-    if len(made) > MOST_ITEMS:
-        raise ValueError(f"a list would have more than {MOST_ITEMS:,} items")
-    return made

@@ -70,7 +70,7 @@ class Template:
 def _shown(value: Any, expression: Expression, values: Mapping[str, Any]) -> str:
     try:
         return show(value)
-    except Exception as error:
+    except Exception as error:  # a value of a kind that cannot be shown, told in words
         raise failure(error, expression.source, expression.file, expression.line, values) from error
 
 

@@ -284,9 +284,3 @@ def settled(answers: Sequence[str | None], remaining: int) -> bool:
         elif count + remaining > most or (count + remaining == most and not after):
             return False
     return remaining <= most  # an answer not seen yet stands behind the leader in a tie
-
-
-def votes_needed(answers: Sequence[str | None]) -> int:
-    """Return how many of `answers`, taken in order, settle their majority: what an early stop would have sampled."""
-    total = len(answers)
-    return next((used for used in range(total) if settled(answers[:used], total - used)), total)

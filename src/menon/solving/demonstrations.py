@@ -9,14 +9,11 @@ Sources: Zhang et al. 2022, arXiv:2210.03493 (there with Sentence-BERT); Li et a
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from menon.core.errors import ConfigError
 from menon.core.seeds import rng_for
-from menon.core.values import Problem
 from menon.grading.numbers import canonical, numbers, parse_number, plain
-from menon.problems.datasets import load_problems
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n")
 _ENDS = (".", "!", ";", "\u3002")
@@ -30,17 +27,6 @@ class Demonstration:
     question: str
     rationale: str
     answer: str
-
-    def to_problem(self, choices: tuple[str, ...] = ()) -> Problem:
-        """Return it as an exemplar for a prompt style."""
-        return Problem(
-            family="demonstration",
-            split="train",
-            question=self.question,
-            answer=self.answer,
-            rationale=self.rationale,
-            choices=choices,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,23 +82,6 @@ def cluster_questions(questions: Sequence[str], k: int, *, seed: int = 192, embe
     return Clusters(labels=tuple(seen.index(int(label)) for label in means.labels_), order=tuple(order))
 
 
-def pick_demonstrations(
-    candidates: Sequence[Demonstration], clusters: Clusters, *, most_words: int = 60, most_lines: int = 5
-) -> list[Demonstration]:
-    """Return, from each cluster, the candidate nearest to the centre that passes the rules.
-
-    The question has at most `most_words` words; the rationale has at most `most_lines` lines and ends as a sentence
-    does; the answer is not empty and stands in the last sentence.
-    """
-    if len(candidates) != len(clusters.labels):
-        raise ConfigError(f"{len(candidates)} candidates for {len(clusters.labels)} clustered questions; give one each")
-    found = []
-    for members in clusters.order:
-        fit = (candidates[at] for at in members if is_simple(candidates[at], most_words, most_lines))
-        found += [first] if (first := next(fit, None)) is not None else []
-    return found
-
-
 def is_simple(candidate: Demonstration, most_words: int = 60, most_lines: int = 5) -> bool:
     """Tell whether a candidate is short, complete and ends in its answer."""
     lines = [line for line in candidate.rationale.strip().split("\n") if line.strip()]
@@ -147,19 +116,6 @@ def diverse_prompts(
             draw = other
         chosen.append(draw)
     return [tuple(exemplars[at] for at in draw) for draw in chosen]
-
-
-def exemplars_from_file(path: str | Path, *, limit: int | None = None) -> tuple[Problem, ...]:
-    """Read the problems of a file that have a rationale.
-
-    Raises:
-        DataError: no such file, or no row that can be used.
-        ConfigError: no problem of the file has a rationale.
-    """
-    found = tuple(problem for problem in load_problems(path).problems if problem.rationale)
-    if not found:
-        raise ConfigError(f"no problem of {str(path)!r} has a rationale; demonstrations need a worked solution each")
-    return found if limit is None else found[:limit]
 
 
 def _in_last_sentence(answer: str, rationale: str) -> bool:

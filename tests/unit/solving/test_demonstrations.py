@@ -1,22 +1,18 @@
 """Demonstrations: clusters that are plain to see, each rule of the choice, and random prompts."""
 
-import json
 import sys
-from pathlib import Path
 
 import pytest
 
 from menon.core.errors import ConfigError
-from menon.problems.prompts import GSM8K
 from menon.solving.demonstrations import (
     Clusters,
     Demonstration,
     cluster_questions,
     diverse_prompts,
-    exemplars_from_file,
     is_simple,
-    pick_demonstrations,
 )
+from menon.solving.functions import Workbench
 
 TRAINS = [f"A train drives {n} km in an hour, how far does the train drive in a day?" for n in (40, 50, 60)]
 APPLES = [f"{name} picks apples and sells apples, how many apples are left?" for name in ("Tom", "Mia", "Ida")]
@@ -87,17 +83,13 @@ def test_rules_of_the_choice(candidate: Demonstration, simple: bool):
 
 
 def test_the_nearest_that_passes_is_taken():
-    candidates = [shown(question=f"q{at}", answer="7" if at in (1, 4, 5) else "") for at in range(7)]
-    clusters = Clusters(labels=(0, 0, 1, 1, 2, 2, 2), order=((0, 1), (2, 3), (6, 5, 4)))
-    assert [found.question for found in pick_demonstrations(candidates, clusters)] == ["q1", "q5"]
-    with pytest.raises(ConfigError, match="1 candidates for 7"):
-        pick_demonstrations(candidates[:1], clusters)
-
-
-def test_a_demonstration_goes_into_a_prompt():
-    problem = shown(question="What is 3+4?").to_problem()
-    prompt = GSM8K.with_exemplars((problem,)).prompt(shown(question="What is 1+1?").to_problem())
-    assert prompt == "Q: What is 3+4?\nA: It is 7.\n#### 7\n\nQ: What is 1+1?\nA:"
+    rows = [
+        {"question": f"q{at}", "rationale": "It is 7.", "answer": "7" if at in (1, 4, 5) else None} for at in range(7)
+    ]
+    groups = [["q0", "q1"], ["q2", "q3"], ["q6", "q5", "q4"]]
+    pick = Workbench().functions()["pick_examples"].call
+    assert [found["question"] for found in pick(groups, rows)] == ["q1", "q5"]
+    assert pick(groups, rows[:1]) == []
 
 
 def test_diverse_prompts():
@@ -111,14 +103,3 @@ def test_diverse_prompts():
     assert len(diverse_prompts("a", 3, 1)) == 3
     with pytest.raises(ConfigError, match="shots is 8 with 3 exemplars"):
         diverse_prompts("abc")
-
-
-def test_exemplars_of_a_file(tmp_path: Path):
-    rows = [{"question": "1+1?", "answer": "so 2\n#### 2"}, {"question": "2+2?", "answer": "so 4\n#### 4"}]
-    path = tmp_path / "shots.jsonl"
-    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    assert [shot.rationale for shot in exemplars_from_file(path)] == ["so 2", "so 4"]
-    assert len(exemplars_from_file(path, limit=1)) == 1
-    path.write_text('{"question": "1+1?", "answer": "2"}', encoding="utf-8")
-    with pytest.raises(ConfigError, match="has a rationale"):
-        exemplars_from_file(path)
