@@ -19,6 +19,7 @@ from menon.cli.options import (
     Set,
     Split,
     Style,
+    Think,
     pairs,
 )
 from menon.cli.terminal import open_terminal, run_lines
@@ -69,6 +70,7 @@ def audit(
     ] = None,
     price_in: PriceIn = None,
     price_out: PriceOut = None,
+    think: Think = False,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Audit models of known nature instead; docs/calibration.md.")
     ] = False,
@@ -109,6 +111,7 @@ def audit(
             "budget.money": budget_money,
             "budget.price_in": price_in,
             "budget.price_out": price_out,
+            "think.where": "every" if think else None,
         }
         plan = audit_plan(models or (), recipe=recipe, flags=flags, overrides=overrides or [], out=out)
         report = run_audit(plan, fresh=fresh, progress=terminal.progress)

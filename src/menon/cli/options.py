@@ -41,6 +41,10 @@ Style = Annotated[
 Exemplars = Annotated[
     Path | None, typer.Option("--exemplars", metavar="FILE", help="Worked examples to show in the prompt.")
 ]
+Think = Annotated[
+    bool,
+    typer.Option("--think", help="Think before every token; where and how long: --set think.where=entropy and others."),
+]
 PriceIn = Annotated[
     float | None, typer.Option("--price-in", min=0, metavar="X", help="Price of a million prompt tokens.")
 ]

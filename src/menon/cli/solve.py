@@ -20,6 +20,7 @@ from menon.cli.options import (
     Set,
     Split,
     Style,
+    Think,
     pairs,
 )
 from menon.cli.terminal import EXIT_FAILED, EXIT_REFUSED, Terminal, open_terminal, table, write_file
@@ -89,6 +90,10 @@ def solve(
     ] = None,
     price_in: PriceIn = None,
     price_out: PriceOut = None,
+    think: Think = False,
+    show_thoughts: Annotated[
+        bool, typer.Option("--show-thoughts", help="Print what --think thought before each token.")
+    ] = False,
     check: Annotated[
         Path | None, typer.Option("--check", metavar="FILE", help="Check a chart and stop; nothing is asked.")
     ] = None,
@@ -174,6 +179,7 @@ def solve(
             "budget.money": budget_money,
             "budget.price_in": price_in,
             "budget.price_out": price_out,
+            "think.where": "every" if think else None,
         }
         if resume is not None:
             _refuse_more(question, flags, overrides=overrides, out=out, fresh=fresh)
@@ -186,11 +192,16 @@ def solve(
             change=_change(fork, change, prompt, execution),
             replay=replay,
         )
+        if show_thoughts and plan.recipe.think is None:
+            raise ConfigError("--show-thoughts shows what a model thought; add --think, and a model that can")
         report = run_solve(plan, fresh=fresh, rerun=rerun, progress=terminal.progress)
         shown = {key: value for key, value in report.items() if key not in BIG}
-        terminal.emit(
-            {**shown, "outcomes": report["outcomes"][:LONGEST_SHOWN]}, () if as_json else _lines(report, trace)
-        )
+        shown["outcomes"] = report["outcomes"][:LONGEST_SHOWN]
+        lines = [] if as_json else _lines(report, trace)
+        if show_thoughts:
+            shown["thoughts"], table_of_them = _thoughts(Path(report["run"]))
+            lines = [*table_of_them, *lines]
+        terminal.emit(shown, () if as_json else lines)
         if report["totals"]["executions"] == report["totals"]["failed"]:
             raise typer.Exit(EXIT_FAILED)
 
@@ -243,7 +254,7 @@ def _show(terminal: Terminal, name: str) -> None:
 def _refuse_more(question: str | None, flags: Mapping[str, Any], **others: Any) -> None:
     """Refuse what would change a run that is gone on with."""
     given = ["the question"] if question else []
-    named = {"models": "with", "choices": "choice", "params": "param", "overrides": "set"}
+    named = {"models": "with", "choices": "choice", "params": "param", "overrides": "set", "think.where": "think"}
     for name, value in {**flags, **others}.items():
         if value not in (None, False, [], {}):
             flag = named.get(name, name).replace("budget.price", "price").replace(".", "-").replace("_", "-")
@@ -267,6 +278,13 @@ def _change(fork: str | None, values: Sequence[str] | None, prompt: str | None, 
 
     named = pairs(values, "--change")
     return Change(address=fork, prompt=prompt, values=settings(values, named, "solve --change") if named else None)
+
+
+def _thoughts(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    from menon.studies.solve.thoughts import kept_thoughts, thought_lines
+
+    kept = kept_thoughts(folder)
+    return kept, list(thought_lines(kept))
 
 
 def _lines(report: Mapping[str, Any], trace: bool) -> list[str]:

@@ -1,4 +1,4 @@
-"""`menon teach star`: let a model teach itself to reason on problems that you bring."""
+"""`menon teach`: let a model teach itself to reason on problems (star) or on any text (quiet-star) that you bring."""
 
 from typing import Annotated
 
@@ -72,6 +72,46 @@ def star(
             limit=limit,
             style=style,
             exemplars=exemplars,
+            split=split,
+            map=pairs(columns, "--map"),
+            progress=terminal.progress,
+        )
+        terminal.emit(report, () if as_json else run_lines(report))
+
+
+@app.command("quiet-star", short_help="Learn to think before every token.")
+def quiet_star(
+    model: Model = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="DATA", help="Texts or questions with answers: JSONL, Parquet, text, data set id."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Use the first N texts.")] = None,
+    style: Style = None,
+    split: Split = None,
+    columns: Columns = None,
+    audit: Annotated[bool, typer.Option("--audit", help="Audit before and after, in pairs.")] = False,
+    out: Out = None,
+    overrides: Set = None,
+    fresh: Fresh = False,
+    force: Force = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Teach a model to think before every token of any text; the same command continues a run that was stopped."""
+    with open_terminal(as_json=as_json, debug=debug) as terminal:
+        terminal.load_quietly()
+        from menon.studies import run_teach_quiet_star
+
+        report = run_teach_quiet_star(
+            model=model or "menon:base",
+            data=data,
+            overrides=[*(overrides or []), *(["evaluation.audit=true"] if audit else [])],
+            out=out,
+            fresh=fresh,
+            force=force,
+            limit=limit,
+            style=style,
             split=split,
             map=pairs(columns, "--map"),
             progress=terminal.progress,

@@ -139,6 +139,11 @@ def run_lines(report: Mapping[str, Any]) -> list[str]:
         from menon.studies.solve.told import summary_lines
 
         return summary_lines(report, trace=False)
+    if report.get("study") in ("quiet", "quiet-star"):
+        from menon.studies.quiet.told import quiet_star_lines, quiet_study_lines
+
+        told = quiet_study_lines if report["study"] == "quiet" else quiet_star_lines
+        return [*told(report), f"report: {where}"]
     if report.get("study", "bootstrap") != "bootstrap":
         return [f"{report.get('study')} done: {report.get('tokens', 0):,} tokens", f"report: {where}"]
     from menon.reports import summary

@@ -57,7 +57,7 @@ class LocalSampler:
         self.name = name
         self.slots = slots
         self.share_prompts = share_prompts
-        self.engine = Engine(model if device is None else model.to(device), share=share_prompts)
+        self.engine = self._engine(model if device is None else model.to(device))
         self.texts = Texts(tokenizer)
         self.ends = _end_ids(model, tokenizer)
         self.max_length = _shortest(max_length, _positions(self.engine.config))
@@ -71,7 +71,7 @@ class LocalSampler:
             for sample in range(max(request.n, 1)):
                 yield failed(request, sample, reason, model=self.name)
                 meter.finished(1)
-        batcher = Batcher(self.engine, slots=self.slots, ended=self._ended)
+        batcher = self._batcher()
         with self._memory_told():
             for row in batcher.run(jobs, meter.tokens):
                 yield self._completion(row)
@@ -92,7 +92,7 @@ class LocalSampler:
                 some, because nothing is under way, and the stream ends when there are none. Keys under way must differ.
             withdrawn: returns the keys of requests that are not wanted any more; their rows leave the batch.
         """
-        batcher = Batcher(self.engine, slots=self.slots, ended=self._ended, patience=PATIENCE)
+        batcher = self._batcher(PATIENCE)
         with self._memory_told():
             while (requests := incoming(not batcher.busy)) or batcher.busy:
                 if requests:
@@ -106,6 +106,12 @@ class LocalSampler:
                     batcher.withdraw(keys)
                 if batcher.busy:
                     yield from (self._completion(row) for row in batcher.advance(_uncounted))
+
+    def _engine(self, model: Any) -> Any:
+        return Engine(model, share=self.share_prompts)
+
+    def _batcher(self, patience: int = 0) -> Batcher:
+        return Batcher(self.engine, slots=self.slots, ended=self._ended, patience=patience)
 
     @contextmanager
     def _memory_told(self) -> Iterator[None]:
@@ -150,7 +156,16 @@ class LocalSampler:
         score: Callable[[Sequence[Sequence[int]]], Iterator[torch.Tensor]],
     ) -> list[torch.Tensor]:
         """Return for each pair the rows of `score` that belong to its continuation."""
-        pairs = list(pairs)
+        texts = self._checked_pairs(list(pairs))
+        order = sorted(range(len(texts)), key=lambda place: -len(texts[place][0]) - len(texts[place][1]))
+        rows = score([[*texts[place][0], *texts[place][1]] for place in order])
+        by_place = {place: row[len(texts[place][0]) - 1 :] for place, row in zip(order, rows, strict=True)}
+        return [by_place[place] for place in range(len(texts))]
+
+    def _checked_pairs(
+        self, pairs: Sequence[tuple[str | Sequence[int], str | Sequence[int]]]
+    ) -> list[tuple[list[int], list[int]]]:
+        """Return the ids of each pair, or raise `SamplerError` where one cannot be scored."""
         prompts = self._encoded([prompt for prompt, _ in pairs], special=True)
         texts = list(zip(prompts, self._encoded([text for _, text in pairs], special=False), strict=True))
         for place, (prompt, continuation) in enumerate(texts):
@@ -162,10 +177,7 @@ class LocalSampler:
                     f"pair {place} has {len(prompt)} + {len(continuation)} tokens and the model takes "
                     f"{self.max_length}; shorten the prompt or the continuation"
                 )
-        order = sorted(range(len(texts)), key=lambda place: -len(texts[place][0]) - len(texts[place][1]))
-        rows = score([[*texts[place][0], *texts[place][1]] for place in order])
-        by_place = {place: row[len(texts[place][0]) - 1 :] for place, row in zip(order, rows, strict=True)}
-        return [by_place[place] for place in range(len(texts))]
+        return texts
 
     def _encoded(self, texts: Sequence[str | Sequence[int]], *, special: bool) -> list[list[int]]:
         """Return the ids of every text; equal texts are tokenised once, all together."""

@@ -22,18 +22,25 @@ FORMS = (
 )
 SCHEMES = ("menon", "http", "https", "endpoint", "recorded", "scripted")
 STAND_INS = ("oracle", "reciter", "guesser", "mixture")
+_MADE_BY = "`menon teach quiet-star` makes a model that thinks"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?")
 
 
 def open_sampler(spec: str, **options: Any) -> Sampler:
     """Open the sampler that `spec` names; keyword options win over those in the name.
 
-    Nothing is sampled and no server is spoken to yet; a local model is loaded.
+    Nothing is sampled and no server is spoken to yet; a local model is loaded. With `think` (a `ThinkingBudget`, the
+    name of where to think, or True) it thinks before the tokens of its answers.
 
     Raises:
-        ConfigError: the name has no known form, or an option is unknown to the kind of sampler it names.
+        ConfigError: the name has no known form, an option is unknown to the kind of sampler it names, or a model is to
+            think that cannot.
     """
     scheme = _scheme(spec)
+    if options.get("think") in (None, False):
+        options.pop("think", None)
+    elif scheme not in ("", "menon"):
+        raise ConfigError(f"{spec!r} has no weights here, so it cannot think; give a folder. {_MADE_BY}")
     if scheme in ("http", "https", "endpoint"):
         from menon.sampling.endpoint import EndpointSampler
 
@@ -53,12 +60,33 @@ def _open_local(spec: str, options: dict[str, Any]) -> Sampler:
     from menon.sampling.spec import LocalOptions, read_options
 
     chosen = read_options(LocalOptions, spec, {}, options)  # before torch is loaded: a slip is told at once
+    if chosen.think is not None and chosen.think.where != "never":
+        return _open_thinking(spec, chosen)
     from menon.models.load import load_model
     from menon.sampling.local import LocalSampler
 
     loaded = load_model(spec, device=chosen.device, dtype=chosen.dtype)
     return LocalSampler(
         loaded.model, loaded.tokenizer, name=loaded.spec, slots=chosen.slots, max_length=chosen.max_length
+    )
+
+
+def _open_thinking(spec: str, chosen: Any) -> Sampler:
+    from menon.models.load import source
+    from menon.models.thoughts.saving import has_thoughts, load_quiet
+    from menon.sampling.thinking import ThinkingSampler
+
+    if not has_thoughts(spec):
+        source(spec)  # a folder that is no model at all is told as such
+        raise ConfigError(f"{spec!r} has no thoughts, so it cannot think; leave --think out. {_MADE_BY}")
+    found = load_quiet(spec, device=chosen.device, dtype=chosen.dtype)
+    return ThinkingSampler(
+        found.quiet,
+        found.tokenizer,
+        chosen.think,
+        name=f"{spec} (thinking)",
+        slots=chosen.slots,
+        max_length=chosen.max_length,
     )
 
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from menon.core.errors import ConfigError
+from menon.models.thoughts.budget import ThinkingBudget
 
 
 class Options(BaseModel):
@@ -20,12 +21,13 @@ class Options(BaseModel):
 
 
 class LocalOptions(Options):
-    """What a local model takes; see `menon.sampling.local`."""
+    """What a local model takes; see `menon.sampling.local`. With `think` it has to be one that can."""
 
     slots: int = Field(default=128, ge=1)
     max_length: int | None = Field(default=None, ge=2)
     device: str = "auto"
     dtype: str = "auto"
+    think: ThinkingBudget | None = None
 
 
 OptionsT = TypeVar("OptionsT", bound=Options)

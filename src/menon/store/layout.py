@@ -13,6 +13,7 @@ RECIPE = "recipe.toml"
 MANIFEST = "manifest.json"
 RECORDS = "records.sqlite"
 METRICS = "metrics.jsonl"
+THOUGHTS = "thoughts.jsonl"
 CHECKPOINTS = "checkpoints"
 LOCK = "run.lock"
 
@@ -22,6 +23,7 @@ _OWN = (
     f"{RECORDS}-wal",
     f"{RECORDS}-shm",
     METRICS,
+    THOUGHTS,
     "report.html",
     "report.json",
     "fork.html",

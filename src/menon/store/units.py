@@ -77,6 +77,10 @@ class UnitWriter:
             self._publish(line)
         return True
 
+    def metrics_so_far(self) -> list[dict[str, Any]]:
+        """Return the lines of metrics that this unit has collected, those of a loaded draft included."""
+        return [json.loads(line) for line in self.metrics]
+
     def leave_out(self, seconds: float) -> None:
         """Do not count time that another unit, computed inside this one, counts already."""
         self._other_seconds += seconds

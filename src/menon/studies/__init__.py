@@ -9,7 +9,7 @@ from menon.core.progress import Progress, Silent
 if TYPE_CHECKING:
     from menon.teaching.doctor import DoctorReport
 
-__all__ = ["run_doctor", "run_study", "run_teach_star"]
+__all__ = ["run_doctor", "run_study", "run_teach_quiet_star", "run_teach_star"]
 
 
 def run_study(
@@ -30,6 +30,8 @@ def run_study(
     from menon.studies.calibration.recipe import CalibrationRecipe
     from menon.studies.flowcharts_recipe import FlowchartsRecipe
     from menon.studies.plan import study_plan
+    from menon.studies.quiet.recipe import QuietStudy
+    from menon.studies.quiet.teach_recipe import QuietStar
     from menon.studies.solve.recipe import SolveRecipe
 
     plan = study_plan(recipe, overrides, out)
@@ -52,6 +54,14 @@ def run_study(
         return run_solve(
             SolvePlan(recipe=plan.recipe, folder=plan.folder, command=plan.command), fresh=fresh, progress=progress
         )
+    if isinstance(plan.recipe, QuietStudy):
+        from menon.studies.quiet.study import run_quiet
+
+        return run_quiet(plan.recipe, out=plan.folder, command=plan.command, fresh=fresh, progress=progress)
+    if isinstance(plan.recipe, QuietStar):
+        from menon.studies.quiet.teach import run_quiet_star
+
+        return run_quiet_star(plan.forced(force), fresh=fresh, force=force, progress=progress)
     from menon.studies.runner import execute  # after the recipe is known to be usable: this loads torch
 
     return execute(plan.forced(force), fresh=fresh, force=force, progress=progress or Silent())
@@ -91,6 +101,31 @@ def run_teach_star(
     from menon.studies.runner import execute
 
     return execute(plan.forced(force), fresh=fresh, force=force, progress=progress or Silent())
+
+
+def run_teach_quiet_star(
+    *,
+    model: str = "menon:base",
+    data: str | None = None,
+    overrides: Sequence[str] = (),
+    out: Path | None = None,
+    fresh: bool = False,
+    force: bool = False,
+    limit: int | None = None,
+    style: str | None = None,
+    split: str | None = None,
+    map: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Teach `model` to think before every token of the texts in `data` (or of its own corpus) and return the report."""
+    from menon.studies.plan import quiet_star_plan
+
+    plan = quiet_star_plan(
+        model=model, data=data, overrides=overrides, out=out, limit=limit, style=style, split=split, map=map
+    )
+    from menon.studies.quiet.teach import run_quiet_star
+
+    return run_quiet_star(plan.forced(force), fresh=fresh, force=force, progress=progress)
 
 
 def run_doctor(

@@ -12,6 +12,7 @@ from pydantic import ConfigDict
 from menon.core.errors import ConfigError
 from menon.core.recipe import Section, dump_toml, load_recipe
 from menon.core.seeds import content_id
+from menon.studies.quiet.teach_recipe import QuietStar
 from menon.studies.recipe import STUDIES, Bootstrap, Comparison
 from menon.teaching.config import PRESETS
 
@@ -83,6 +84,33 @@ def star_plan(
     recipe = load_recipe("quickstart", Bootstrap, [*changes, *overrides])
     _check_teachable(recipe)
     folder = out or Path("runs") / f"star-{content_id('recipe', dump_toml(recipe))[:8]}"
+    return Plan(recipe=recipe, folder=folder, command=shlex.join([*words, *_flags(overrides, out)]))
+
+
+def quiet_star_plan(
+    *,
+    model: str,
+    data: str | None,
+    overrides: Sequence[str] = (),
+    out: Path | None = None,
+    limit: int | None = None,
+    style: str | None = None,
+    split: str | None = None,
+    map: Mapping[str, str] | None = None,
+) -> Plan:
+    """Build the recipe that the flags of `menon teach quiet-star` describe; on the embedded model that of its own."""
+    name = "quiet-base" if model == "menon:base" and not data else "quiet-star"
+    changes = [f"model={json.dumps(model)}"]
+    words = ["menon", "teach", "quiet-star", "--model", model]
+    for flag, value in (("data", data), ("split", split), ("limit", limit), ("style", style)):
+        if value:
+            changes.append(f"texts.{flag}={json.dumps(value)}")
+            words += [f"--{flag}", str(value)]
+    for key, value in (map or {}).items():
+        changes.append(f"texts.map.{key}={json.dumps(value)}")
+        words += ["--map", f"{key}={value}"]
+    recipe = load_recipe(name, QuietStar, [*changes, *overrides])
+    folder = out or Path("runs") / f"quiet-star-{content_id('recipe', dump_toml(recipe))[:8]}"
     return Plan(recipe=recipe, folder=folder, command=shlex.join([*words, *_flags(overrides, out)]))
 
 

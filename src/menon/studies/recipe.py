@@ -9,6 +9,8 @@ from menon.core.recipe import Section
 from menon.studies.audit.recipe import AuditRecipe
 from menon.studies.calibration.recipe import CalibrationRecipe
 from menon.studies.flowcharts_recipe import FlowchartsRecipe
+from menon.studies.quiet.recipe import QuietStudy
+from menon.studies.quiet.teach_recipe import QuietStar
 from menon.studies.solve.recipe import SolveRecipe
 from menon.teaching.config import StarConfig, TrainConfig
 
@@ -119,7 +121,7 @@ class Pretrain(Section):
 
 
 Recipe = Annotated[
-    Bootstrap | Comparison | Pretrain | AuditRecipe | CalibrationRecipe | FlowchartsRecipe | SolveRecipe,
+    Bootstrap | Comparison | Pretrain | AuditRecipe | CalibrationRecipe | FlowchartsRecipe | SolveRecipe | QuietStudy | QuietStar,
     Field(discriminator="study"),
 ]
 STUDIES: dict[str, type[Section]] = {
@@ -130,4 +132,6 @@ STUDIES: dict[str, type[Section]] = {
     "calibration": CalibrationRecipe,
     "flowcharts": FlowchartsRecipe,
     "solve": SolveRecipe,
+    "quiet": QuietStudy,
+    "quiet-star": QuietStar,
 }

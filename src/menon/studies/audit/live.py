@@ -47,7 +47,7 @@ def audit_live(
         ConfigError, DataError: what the recipe names cannot be used. SamplerError: the model cannot be opened, or
             answered nothing at all.
     """
-    subject = Subject(spec, recipe)
+    subject = Subject(spec, recipe, think=None if same_as else recipe.think)
     spent = Spent(recipe.budget)
     style = subject.style()
     interview = Interview(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from menon.core.errors import ConfigError
+from menon.models.thoughts.budget import ThinkingBudget
 from menon.problems.prompts import STYLES, PromptStyle
 from menon.sampling import open_sampler
 from menon.sampling.protocol import Sampler
@@ -25,6 +26,7 @@ class Subject:
 
     spec: str
     recipe: AuditRecipe
+    think: ThinkingBudget | None = None
     _sampler: Sampler | None = None
 
     @property
@@ -42,7 +44,7 @@ class Subject:
             options: dict[str, Any] = {}
             if self.local:
                 options = {name: getattr(self.recipe, name) for name in LOCAL_ONLY}
-            self._sampler = open_sampler(self.spec, **options)
+            self._sampler = open_sampler(self.spec, think=self.think, **options)
         return self._sampler
 
     @property

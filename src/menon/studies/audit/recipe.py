@@ -9,6 +9,7 @@ from menon.auditing import AuditConfig
 from menon.auditing.probes import PROBES
 from menon.core.errors import ConfigError
 from menon.core.recipe import Section
+from menon.models.thoughts.budget import ThinkingBudget
 from menon.studies.prices import Priced
 
 
@@ -65,6 +66,9 @@ class AuditRecipe(Section):
     slots: int = Field(default=128, ge=1, description="sequences sampled at once by a local model")
     block: int = Field(default=256, ge=1, description="questions that are stored together")
     items: int = Field(default=12, ge=0, description="items per cell that the report shows; the store has them all")
+    think: ThinkingBudget | None = Field(
+        default=None, description="thoughts of `model` while it answers, not of `against`; absent: none"
+    )
     instrument: InstrumentSection = InstrumentSection()
     budget: BudgetSection = BudgetSection()
     verdict: dict[str, Any] = Field(default_factory=dict, description="thresholds, docs/statistics.md")
@@ -76,6 +80,8 @@ class AuditRecipe(Section):
         for name in (*self.probes, *self.probe):
             if name not in known:
                 raise ConfigError(f"no probe {name!r}; allowed: {', '.join(known)}")
+        if self.think is not None and (self.recorded or self.model.startswith("recorded:")):
+            raise ConfigError("responses on file cannot think; leave --think out, or audit the model itself")
         self.config()
         return self
 

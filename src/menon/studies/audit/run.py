@@ -72,6 +72,9 @@ def audit_plan(
             words += [word for name, column in value.items() for word in ("--map", f"{name}={column}")]
             continue
         changes.append(f"{key}={json.dumps(value)}")
+        if key == "think.where":
+            words.append("--think")
+            continue
         flag = "--" + key.replace("budget.price", "price").replace(".", "-").replace("_", "-")
         several = value if isinstance(value, list | tuple) else [value]
         for part in [",".join(several)] if key == "probes" else several:
@@ -112,6 +115,15 @@ def run_audit(plan: AuditPlan, *, fresh: bool = False, progress: Progress | None
     return {**report, "run": str(plan.folder), "page": str(page)}
 
 
+def _thought(recipe: AuditRecipe) -> list[str]:
+    """Say which model thought, and where."""
+    if recipe.think is None or recipe.think.where == "never":
+        return []
+    where = "every token" if recipe.think.where == "every" else f"tokens of high {recipe.think.where}"
+    other = f"; {recipe.against}, compared with it, did not think" if recipe.against else ""
+    return [f"{recipe.model} thought before {where} of its answers{other}."]
+
+
 def _finite(value: Any) -> Any:
     """Return JSON values with null for every number that JSON has no word for, such as a limit at infinity."""
     if isinstance(value, float):
@@ -137,5 +149,5 @@ def _audit(run: Run, plan: AuditPlan, progress: Progress) -> dict[str, Any]:
         spent=first.spent,
         examined=first.examined,
         against=None if second is None else (first, second),
-        notes=[*first.notes, *(second.notes if second else ())],
+        notes=[*_thought(plan.recipe), *first.notes, *(second.notes if second else ())],
     ) | {"trouble": first.trouble or (second.trouble if second else "")}

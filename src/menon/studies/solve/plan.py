@@ -14,6 +14,7 @@ from menon.store import layout
 from menon.studies.solve.recipe import SolveRecipe
 
 FLAGS = {"models": "with", "params": "param", "map": "map"}
+SWITCHES = {"think.where": "--think"}  # flags without a value on the command line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,9 @@ def solve_plan(
             words += [word for name, inner in value.items() for word in (f"--{FLAGS[key]}", f"{name}={inner}")]
             continue
         changes.append(f"{key}={json.dumps(value)}")
+        if key in SWITCHES:
+            words.append(SWITCHES[key])
+            continue
         flag = "--" + key.replace("budget.price", "price").replace(".", "-").replace("_", "-")
         for part in value if isinstance(value, list | tuple) else [value]:
             words += [flag, str(part)]

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from menon.core.errors import ConfigError
 from menon.core.recipe import Section
 from menon.flowcharts.chart import Budget
+from menon.models.thoughts.budget import ThinkingBudget
 from menon.studies.prices import Priced
 
 
@@ -59,6 +60,7 @@ class SolveRecipe(Section):
     device: str = "auto"
     dtype: str = "auto"
     slots: int = Field(default=128, ge=1, description="sequences sampled at once by a local model")
+    think: ThinkingBudget | None = Field(default=None, description="thoughts of `model` while it answers; absent: none")
     budget: SolveBudget = SolveBudget()
 
     @model_validator(mode="after")

@@ -39,6 +39,7 @@ from menon.studies.solve.assemble import Session, assembled, origin, told_execut
 from menon.studies.solve.plan import SolvePlan
 from menon.studies.solve.questions import examples_of, inputs_of, problems_of
 from menon.studies.solve.recipe import SolveRecipe
+from menon.studies.solve.thoughts import ThoughtLog
 
 PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
     "number": (int, float),
@@ -80,7 +81,7 @@ def run_solve(
             Run.create_or_resume(plan.folder, recipe_toml=text, manifest=described, fresh=fresh) as run,
             EventLog(plan.folder) as log,
         ):
-            work = _Work(recipe, chart, workbench, problems, Stored(log), rerun, progress)
+            work = _Work(recipe, chart, workbench, problems, Stored(log), rerun, progress, plan.folder)
             began = time.monotonic()
             try:
                 outcomes = asyncio.run(work.run())
@@ -118,6 +119,7 @@ class _Work:
     journal: Stored
     rerun: Rerun
     progress: Progress
+    folder: Path
     written: tuple[Chart, ...] = ()
 
     async def run(self) -> dict[str, Outcome]:
@@ -166,7 +168,9 @@ class _Work:
         recipe = self.recipe
         local = not recipe.model.startswith((*REMOTE, SCRIPTED, "recorded:"))
         options = {name: getattr(recipe, name) for name in ("device", "dtype", "slots")} if local else {}
-        sampler = open_sampler(recipe.model, **options)
+        sampler: Any = open_sampler(recipe.model, think=recipe.think, **options)
+        if hasattr(sampler, "keep"):
+            sampler.keep = ThoughtLog(self.folder).keep
         bind_problems(sampler, self.problems)
         return sampler
 
