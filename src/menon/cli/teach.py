@@ -84,7 +84,9 @@ def quiet_star(
     model: Model = None,
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="DATA", help="Texts or questions with answers: JSONL, Parquet, text, data set id."),
+        typer.Option(
+            "--data", metavar="DATA", help="Texts or questions with answers: JSONL, Parquet, text, data set id."
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Use the first N texts.")] = None,
     style: Style = None,

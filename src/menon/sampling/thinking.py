@@ -5,7 +5,7 @@ of the request's seed, so a completion does not depend on its batch.
 Left out: beam search with thoughts, which is refused; sharing the beginnings of different prompts.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from menon.models.thoughts.scoring import score
 from menon.sampling.decoding import Choice
 from menon.sampling.local import LocalSampler
 from menon.sampling.local_batching import Batcher, Row
+from menon.sampling.local_text import CONTEXT
 from menon.sampling.token_scores import TokenScores
 
 
@@ -116,16 +117,25 @@ class ThinkingSampler(LocalSampler):
         completion = super()._completion(row)
         thoughts = self._thoughts.pop((row.request.key, row.sample), [])
         if self.keep is not None and completion.token_ids is not None:
-            pairs = zip(completion.token_ids, thoughts, strict=True)
-            self.keep(completion, tuple(self._told(token, thought) for token, thought in pairs))
+            pairs = zip(self._pieces(row.prompt, completion.token_ids), thoughts, strict=True)
+            self.keep(completion, tuple(self._told(piece, thought) for piece, thought in pairs))
         return completion
 
-    def _told(self, token: int, thought: Thought | None) -> TokenThought:
-        shown = self.texts.tokenizer.decode([token], clean_up_tokenization_spaces=False)
+    def _told(self, piece: str, thought: Thought | None) -> TokenThought:
         if thought is None:
-            return TokenThought(token=shown, thought=None, weight=None, gain=None)
-        said = self.texts.tokenizer.decode(list(thought.ids), clean_up_tokenization_spaces=False)
-        return TokenThought(token=shown, thought=said, weight=thought.weight, gain=thought.gain)
+            return TokenThought(token=piece, thought=None, weight=None, gain=None)
+        return TokenThought(token=piece, thought=self._shown(thought.ids), weight=thought.weight, gain=thought.gain)
+
+    def _pieces(self, prompt: Sequence[int], tokens: Sequence[int]) -> Iterator[str]:
+        """Yield what each token adds to the text, spaces and end tokens included."""
+        ids = [*prompt[-CONTEXT:], *tokens]
+        for at in range(len(ids) - len(tokens), len(ids)):
+            head = self._shown(ids[max(0, at - CONTEXT) : at])
+            joint = self._shown(ids[max(0, at - CONTEXT) : at + 1])
+            yield joint[len(head) :] if joint.startswith(head) else self._shown(ids[at : at + 1])
+
+    def _shown(self, ids: Sequence[int]) -> str:
+        return self.texts.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
 
 
 class _Reader:

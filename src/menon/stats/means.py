@@ -1,7 +1,7 @@
 """The mean of any numbers, with an interval that takes clusters for what they are.
 
-Source: the linearised ratio estimator of cluster sampling, Cochran 1977, "Sampling Techniques", section 9A.1; Student's t
-with one degree of freedom less than clusters.
+Source: the linearised ratio estimator of cluster sampling, Cochran 1977, "Sampling Techniques", section 9A.1; Student's
+t with one degree of freedom less than clusters.
 """
 
 import numpy as np

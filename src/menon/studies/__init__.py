@@ -8,6 +8,7 @@ from menon.core.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from menon.teaching.doctor import DoctorReport
+    from menon.teaching.quiet.doctor import QuietDoctorReport
 
 __all__ = ["run_doctor", "run_study", "run_teach_quiet_star", "run_teach_star"]
 
@@ -137,14 +138,19 @@ def run_doctor(
     out: Path | None = None,
     progress: Progress | None = None,
     **flags: Any,
-) -> "DoctorReport":
+) -> "DoctorReport | QuietDoctorReport":
     """Examine what a recipe (or a model and data) would do, without training; `out` receives doctor.json.
 
     `flags` are limit, style, exemplars, split and map, as for `run_teach_star`.
     """
     from menon.studies.plan import doctor_recipe
+    from menon.studies.quiet.teach_recipe import QuietStar
 
     checked = doctor_recipe(recipe, model=model, data=data, overrides=overrides, **flags)
+    if isinstance(checked, QuietStar):
+        from menon.studies.quiet.teach import diagnose_quiet
+
+        return diagnose_quiet(checked, out, progress or Silent())
     from menon.studies.runner import diagnose
 
     return diagnose(checked, out, progress or Silent())

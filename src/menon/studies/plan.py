@@ -127,16 +127,23 @@ ON_DATA = (
 
 def doctor_recipe(
     name: str | None, *, model: str | None, data: str | None, overrides: Sequence[str], **flags: Any
-) -> Bootstrap:
-    """Return the bootstrap recipe that `menon doctor` is asked about; `flags` are those of `star_plan`."""
+) -> Bootstrap | QuietStar:
+    """Return the recipe of teaching that `menon doctor` is asked about; `flags` are those of `star_plan`."""
     if not name:
         recipe = star_plan(model=model or "menon:base", data=data, overrides=overrides, **flags).recipe
         assert isinstance(recipe, Bootstrap)
         return recipe
     study = load_recipe(name, _Head, overrides).study
-    if study != "bootstrap":
-        raise ConfigError(f"the doctor looks at teaching: recipe {name!r} is a {study!r} study; allowed: bootstrap")
     changes = [f"model={json.dumps(model)}"] if model else []
+    if study == "quiet-star":
+        changes += [f"texts.data={json.dumps(data)}"] if data else []
+        changes += [f"texts.{key}={json.dumps(flags[key])}" for key in ("limit", "style", "split") if flags.get(key)]
+        changes += [f"texts.map.{key}={json.dumps(value)}" for key, value in (flags.get("map") or {}).items()]
+        return load_recipe(name, QuietStar, [*changes, *overrides])
+    if study != "bootstrap":
+        raise ConfigError(
+            f"the doctor looks at teaching: recipe {name!r} is a {study!r} study; allowed: bootstrap, quiet-star"
+        )
     changes += [f"data={json.dumps(data)}", *ON_DATA] if data else []
     recipe = load_recipe(name, Bootstrap, [*changes, *overrides])
     _check_teachable(recipe)

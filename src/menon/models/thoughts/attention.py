@@ -10,8 +10,9 @@ queries are never repeated). Honoured: sliding windows (by position id), soft ca
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -24,17 +25,19 @@ from menon.models.thoughts.prefix_attention import prefix_attention
 NAME = "menon_thoughts"
 KeyValue = tuple[Tensor, Tensor]
 # What models hand down that changes nothing here: positions are applied already, masks are our own.
-_HARMLESS = frozenset({"position_ids", "cache_position", "use_cache", "is_causal", "position_embeddings", "head_mask"})
-_HARMLESS_WHEN_FALSE = frozenset({"output_attentions", "output_hidden_states", "output_router_logits", "return_dict"})
+_HARMLESS = frozenset(
+    {"position_ids", "cache_position", "use_cache", "position_embeddings", "output_hidden_states", "return_dict"}
+)
+_HARMLESS_WHEN_FALSE = frozenset({"output_attentions", "output_router_logits"})
 
 
 @dataclass(slots=True, kw_only=True)
 class ThoughtState:
     """What the attention function has to know in one call of the decoder.
 
-    `base[layer]` holds keys and values of the text [B, Hkv, L, D]. A call of thoughts has C thoughts per row of the batch,
-    at `positions_BC`, with `rows` rows each. In steps, `own[layer]` holds keys and values of the thoughts' earlier rows
-    [B, Hkv, C, T, D], of which `filled` are written.
+    `base[layer]` holds keys and values of the text [B, Hkv, L, D]. A call of thoughts has C thoughts per row of the
+    batch, at `positions_BC`, with `rows` rows each. In steps, `own[layer]` holds keys and values of the thoughts'
+    earlier rows [B, Hkv, C, T, D], of which `filled` are written.
     """
 
     mode: Literal["text", "thoughts", "step"]
@@ -81,12 +84,40 @@ def _penalty(seen: Tensor, like: Tensor) -> Tensor:
     return torch.zeros(seen.shape, dtype=like.dtype, device=like.device).masked_fill_(~seen, float("-inf"))
 
 
+def _no_mask(*_: Any, attention_mask: Tensor | None = None, **__: Any) -> None:
+    """Build no mask; without this function transformers would drop a padding mask before `attend` could refuse it."""
+    _refuse(attention_mask, 0.0, {})
+
+
+@contextmanager
+def recomputed_with_thoughts(model: Any) -> Iterator[None]:
+    """Let gradient checkpointing run layers again under our attention, wherever `backward` is called.
+
+    Always without reentrance: the reentrant way runs layers without a graph, and the text's keys would lose theirs.
+    """
+
+    def contexts() -> tuple[Any, Any]:
+        return nullcontext(), thought_attention(model)
+
+    layers = [layer for layer in model.modules() if getattr(layer, "gradient_checkpointing", False)]
+    layers = [layer for layer in layers if hasattr(layer, "_gradient_checkpointing_func")]
+    before = [layer._gradient_checkpointing_func for layer in layers]
+    for layer, function in zip(layers, before, strict=True):
+        layer._gradient_checkpointing_func = partial(function, use_reentrant=False, context_fn=contexts)
+    try:
+        yield
+    finally:
+        for layer, function in zip(layers, before, strict=True):
+            layer._gradient_checkpointing_func = function
+
+
 @contextmanager
 def thought_attention(model: Any) -> Iterator[None]:
     """Exchange the model's attention function for ours, and give it its own back at the end."""
-    from transformers import AttentionInterface
+    from transformers import AttentionInterface, AttentionMaskInterface
 
     AttentionInterface.register(NAME, attend)
+    AttentionMaskInterface.register(NAME, _no_mask)
     before = model.config._attn_implementation
     if before == NAME:
         yield
@@ -143,7 +174,9 @@ def _refuse(attention_mask: Tensor | None, dropout: float, others: dict[str, Any
             "set it to 0 (menon.models.thoughts.support.set_dropout_off)"
         )
     for name, given in others.items():
-        if given is None or name in _HARMLESS or (name in _HARMLESS_WHEN_FALSE and given in (False, True)):
+        if given is None or name in _HARMLESS or (name in _HARMLESS_WHEN_FALSE and given is False):
+            continue
+        if name == "is_causal" and given is True:
             continue
         raise ConfigError(f"the model's attention asks for {name}={given!r}, which thinking does not support")
 
@@ -235,7 +268,9 @@ def _capped(
     scores = torch.cat([base, own], -1)
     if softcap is not None:
         scores = softcap * torch.tanh(scores / softcap)
-    penalty = torch.cat(torch.broadcast_tensors(penalties[0], base)[:1] + torch.broadcast_tensors(penalties[1], own)[:1], -1)
+    penalty = torch.cat(
+        torch.broadcast_tensors(penalties[0], base)[:1] + torch.broadcast_tensors(penalties[1], own)[:1], -1
+    )
     scores = (scores + penalty).transpose(2, 3)  # groups before thoughts, as sinks are per head
     weights = _softmax_with_sinks(scores, sinks, shape[1]).transpose(2, 3)
     base_w, own_w = weights.split([base.shape[-1], own.shape[-1]], -1)

@@ -32,7 +32,8 @@ class ThoughtShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Thinking positions: `positions_BM` ascends in every row; where `valid_BM` is false the place counts for nothing."""
+    """Thinking positions: `positions_BM` ascends in every row; where `valid_BM` is false the place counts for
+    nothing."""
 
     positions_BM: Tensor
     valid_BM: Tensor

@@ -1,10 +1,10 @@
 """The two phases of parallel thoughts: sample them step by step without gradient, then run all of them at once with it.
 
-The text goes through the model once and is shared by every thought. `leaf` cuts the graph at the text's keys, values and
-hidden states, so that thoughts can be run and differentiated slice by slice: what gathers there goes back through the
-text once, at the end. The sums are those of one packed pass over text and thoughts.
-Source: Quiet-STaR (arXiv:2403.09629, section 4.2 and algorithm 1). The official code samples inside the graph, a row at a
-time, and repeats the text for every thought.
+The text goes through the model once and is shared by every thought. `leaf` cuts the graph at the text's keys, values
+and hidden states, so that thoughts can be run and differentiated slice by slice: what gathers there goes back through
+the text once, at the end. The sums are those of one packed pass over text and thoughts.
+Source: Quiet-STaR (arXiv:2403.09629, section 4.2 and algorithm 1). The official code samples inside the graph, a row
+at a time, and repeats the text for every thought.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from menon.models.thoughts.attention import KeyValue, ThoughtState, thought_attention
+from menon.models.thoughts.attention import KeyValue, ThoughtState, recomputed_with_thoughts, thought_attention
 from menon.models.thoughts.layout import Places, ThoughtShape
 from menon.models.thoughts.quiet import QuietModel
 
@@ -39,7 +39,7 @@ class TextPass:
         for layer, pair in self.base.items():
             outputs += zip(pair, leaf.base[layer], strict=True)
         tensors = [out for out, cut in outputs if cut.grad is not None]
-        grads = [cut.grad for _, cut in outputs if cut.grad is not None]
+        grads: list[Tensor | None] = [cut.grad for _, cut in outputs if cut.grad is not None]
         if loss is not None:
             tensors.append(loss)
             grads.append(None)
@@ -137,7 +137,7 @@ def think(
 
     `thoughts_BMPK` below zero stands for the pause vector.
     """
-    batch, count, passes, _ = thoughts_BMPK.shape
+    _, count, passes, _ = thoughts_BMPK.shape
     inputs_BMPTD = _inputs(quiet, tokens_BL, places, thoughts_BMPK, shape)
     positions_BC = places.positions_BM.repeat_interleave(passes, dim=1)
     rows_T = torch.arange(shape.rows, device=positions_BC.device)
@@ -168,9 +168,7 @@ def talk_partners(hidden_BLD: Tensor, places: Places, talk: int) -> Tensor:
     return hidden_BLD[rows, index]
 
 
-def _inputs(
-    quiet: QuietModel, tokens_BL: Tensor, places: Places, thoughts_BMPK: Tensor, shape: ThoughtShape
-) -> Tensor:
+def _inputs(quiet: QuietModel, tokens_BL: Tensor, places: Places, thoughts_BMPK: Tensor, shape: ThoughtShape) -> Tensor:
     batch, count, passes, _ = thoughts_BMPK.shape
     meta = quiet.thought_tokens
     embedded = quiet.embed(thoughts_BMPK.clamp(min=0))
@@ -190,8 +188,6 @@ def _detached(base: dict[int, KeyValue]) -> dict[int, KeyValue]:
 
 
 def _decode(quiet: QuietModel, inputs_BSD: Tensor, positions_BS: Tensor, state: ThoughtState) -> Tensor:
-    with thought_attention(quiet.plain):
-        out = quiet.decoder(
-            inputs_embeds=inputs_BSD, position_ids=positions_BS, thought_state=state, use_cache=False
-        )
+    with thought_attention(quiet.plain), recomputed_with_thoughts(quiet.plain):
+        out = quiet.decoder(inputs_embeds=inputs_BSD, position_ids=positions_BS, thought_state=state, use_cache=False)
     return out.last_hidden_state

@@ -23,7 +23,7 @@ def prefix_attention(
         base_k, base_v: [B, Hkv, L, D], shared by all thoughts. own_k, own_v: [B, Hkv, C, T', D].
         base_hidden: added to scores, broadcastable to [B, Hkv, C, G, T, L]. own_hidden: [T, T'].
     """
-    return _PrefixAttention.apply(q, base_k, base_v, own_k, own_v, base_hidden, own_hidden, scale)  # pyright: ignore
+    return _PrefixAttention.apply(q, base_k, base_v, own_k, own_v, base_hidden, own_hidden, scale)  # pyright: ignore[reportReturnType]
 
 
 def _scores(
@@ -37,7 +37,7 @@ def _scores(
 
 class _PrefixAttention(Function):
     @staticmethod
-    def forward(ctx: Any, q, base_k, base_v, own_k, own_v, base_hidden, own_hidden, scale):  # noqa: ANN
+    def forward(ctx: Any, q, base_k, base_v, own_k, own_v, base_hidden, own_hidden, scale):
         base, own = _scores(q, base_k, own_k, base_hidden, own_hidden, scale)
         lse = torch.logaddexp(base.logsumexp(-1, keepdim=True), own.logsumexp(-1, keepdim=True))
         base_p, own_p = base.sub_(lse).exp_(), own.sub_(lse).exp_()
@@ -48,7 +48,7 @@ class _PrefixAttention(Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor):  # noqa: ANN
+    def backward(ctx: Any, *grads: Tensor):
         (d_out,) = grads
         q, base_k, base_v, own_k, own_v, base_hidden, own_hidden, out, lse = ctx.saved_tensors
         base, own = _scores(q, base_k, own_k, base_hidden, own_hidden, ctx.scale)

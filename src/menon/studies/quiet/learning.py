@@ -1,7 +1,7 @@
 """The unit in which a model learns to think: resumable within, watched while it runs.
 
-A state is saved every `save_every` steps: parameters, optimizer, step, and the metrics so far. A run that was killed goes on
-from the last one and ends with the same bytes.
+A state is saved every `save_every` steps: parameters, optimizer, step, and the metrics so far. A run that was killed
+goes on from the last one and ends with the same bytes.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from menon.models.thoughts.quiet import QuietModel
 from menon.models.thoughts.saving import save_quiet
 from menon.store import Run, UnitWriter, atomic_directory, atomic_remove
 from menon.studies.quiet.teach_recipe import QuietStar
+from menon.teaching.doctor import Finding
 from menon.teaching.quiet.loop import QuietStep, frozen_copy, make_quiet_optimizer, teach_quiet
 from menon.teaching.quiet.step import TextBatch
 from menon.teaching.quiet.watch import Watch
@@ -44,17 +45,30 @@ def learn(
         alarms = lesson.go(batch_at, force, progress)
         with atomic_directory(folder) as temporary:
             save_quiet(temporary, quiet, tokenizer)
-        atomic_remove(lesson.partial)
         return {"curve": lesson.curve, "alarms": alarms, "tokens": sum(point["tokens"] for point in lesson.curve)}
 
-    return run.unit("teach", compute=compute)
+    taught = run.unit("teach", compute=compute)
+    for left in (_partial(folder), _teacher(folder)):  # only now: a kill before the commit goes on from these
+        atomic_remove(left)
+    return taught
+
+
+def _partial(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.partial")
+
+
+def _teacher(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.teacher")
+
+
+def _said(step: QuietStep, finding: Finding) -> str:
+    return f"step {step.step + 1}: {finding.what} -> {finding.mend}"
 
 
 class _Lesson:
     def __init__(self, run: Run, recipe: QuietStar, quiet: QuietModel, folder: Path, writer: UnitWriter):
         self.run, self.recipe, self.quiet, self.writer = run, recipe, quiet, writer
-        self.partial = folder.with_name(f"{folder.name}.partial")
-        self.teacher_folder = folder.with_name(f"{folder.name}.teacher")
+        self.partial, self.teacher_folder = _partial(folder), _teacher(folder)
         self.optimizer = make_quiet_optimizer(quiet, recipe.quiet, recipe.train)
         self.curve: list[dict[str, Any]] = []
 
@@ -62,9 +76,9 @@ class _Lesson:
         recipe = self.recipe
         reference = frozen_copy(self.quiet) if recipe.quiet.kl else None  # before anything is restored
         first = self._restore()
-        watch, alarms = Watch(recipe.quiet), []
-        for point in self.curve:
-            watch.see(QuietStep(**point))
+        watch = Watch(recipe.quiet, kind=recipe.thoughts.kind)
+        before = [QuietStep(**point) for point in self.curve]
+        alarms = [_said(step, finding) for step in before for finding in watch.see(step)]
         progress.start("teach", total=recipe.quiet.steps, unit="steps")
         progress.advance(first)
         for step in teach_quiet(
@@ -82,14 +96,13 @@ class _Lesson:
             self.run.metric(**step.to_json())
             progress.advance(1, f"reward {step.reward:.3f}, weight {step.weight:.2f}, {step.tokens} tokens a step")
             for finding in watch.see(step):
-                said = f"step {step.step + 1}: {finding.what} -> {finding.mend}"
+                said = _said(step, finding)
                 alarms.append(said)
                 progress.say(said)
                 if finding.level == "refuse" and recipe.quiet.stop and not force:
                     raise Refused(f"{said}; --force goes on all the same (or --set quiet.stop=false)")
             if recipe.save_every and (step.step + 1) % recipe.save_every == 0 and step.step + 1 < recipe.quiet.steps:
                 self._save(step.step + 1)
-        atomic_remove(self.teacher_folder)
         return alarms
 
     def _save(self, step: int) -> None:
@@ -113,7 +126,7 @@ class _Lesson:
         """Return the thinking model of the stage without thoughts: as it is at the stage's first step, from then on."""
         path = self.teacher_folder / TEACHER
         learnt = {name: p for name, p in self.quiet.named_parameters() if p.requires_grad}
-        if first or not path.exists():
+        if first:
             with atomic_directory(self.teacher_folder) as temporary:
                 save_file({name: p.detach().cpu().contiguous() for name, p in learnt.items()}, temporary / TEACHER)
             return frozen_copy(self.quiet)

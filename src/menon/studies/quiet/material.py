@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from menon.core.errors import ConfigError
 from menon.core.progress import Progress
 from menon.core.seeds import rng_for
@@ -64,7 +62,9 @@ def gather_texts(recipe: QuietStar, tokenizer: Any, progress: Progress) -> Texts
     texts = recipe.texts
     if not texts.data:
         if recipe.model != EMBEDDED:
-            raise ConfigError(f"{recipe.model!r} has no text of its own here; give texts with --data FILE or a data set id")
+            raise ConfigError(
+                f"{recipe.model!r} has no text of its own here; give texts with --data FILE or a data set id"
+            )
         return _own_text(recipe, tokenizer, pad)
     documents = read_documents(
         texts.data, columns=texts.map, split=texts.split, limit=texts.limit, style=texts.style, unit=texts.unit
@@ -77,9 +77,7 @@ def gather_texts(recipe: QuietStar, tokenizer: Any, progress: Progress) -> Texts
         "learn": texts.learn,
         "progress": progress,
     }
-    windows = make_windows(
-        learnt, tokenizer, rows=recipe.quiet.rows, names=("quiet-star", recipe.seed), **asked
-    )
+    windows = make_windows(learnt, tokenizer, rows=recipe.quiet.rows, names=("quiet-star", recipe.seed), **asked)
     held = make_windows(kept, tokenizer, names=("quiet-star", "held out"), **asked)
     told = (learnt.summary(), f"{len(windows)} rows to learn from, {len(held)} held out")
     for line in told:

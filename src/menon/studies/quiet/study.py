@@ -1,7 +1,7 @@
 """`menon run quiet`: can a model teach itself to think before it answers, and what of Quiet-STaR does it take?
 
-Every arm starts from the same base model of its seed, learns on direct documents (question and answer, no working) and is
-asked held-out problems with and without a thought before the answer. A base and an arm of a seed are units.
+Every arm starts from the same base model of its seed, learns on direct documents (question and answer, no working) and
+is asked held-out problems with and without a thought before the answer. A base and an arm of a seed are units.
 Source: Quiet-STaR (arXiv:2403.09629); the controls are those of its section 5.4 and Goyal et al. (arXiv:2310.02226).
 """
 

@@ -1,7 +1,8 @@
 """`menon teach quiet-star`: examine, teach a model to think before every token, examine again, show the thoughts.
 
-Before and after are the same held-out texts at the same positions with the same numbers for chance, and the same problems:
-all differences are paired. The audit, where asked for, puts the same questions to the thinking model and to the base.
+Before and after are the same held-out texts at the same positions with the same numbers for chance, and the same
+problems: all differences are paired. The audit, where asked for, puts the same questions to the thinking model and to
+the base.
 """
 
 import json
@@ -23,6 +24,7 @@ from menon.models.thoughts.layout import every_place
 from menon.models.thoughts.quiet import QuietModel, make_quiet
 from menon.models.thoughts.saving import load_quiet
 from menon.reports.quiet_page import write_quiet_page
+from menon.sampling.asking import Graded
 from menon.sampling.local import LocalSampler
 from menon.sampling.thinking import ThinkingSampler
 from menon.store import Run, atomic_write
@@ -32,7 +34,7 @@ from menon.studies.quiet.learning import CHECKPOINT, learn
 from menon.studies.quiet.material import Texts, gather_texts
 from menon.studies.quiet.teach_recipe import QuietStar
 from menon.studies.runner import weights_file_hash
-from menon.teaching.quiet.doctor import examine_quiet
+from menon.teaching.quiet.doctor import QuietDoctorReport, examine_quiet
 from menon.teaching.quiet.evaluate import Scored, by_hardness, score_texts, summarise
 from menon.teaching.quiet.lora import with_adapter
 from menon.teaching.quiet.step import Drawn, TextBatch, draw_chance
@@ -66,6 +68,30 @@ def run_quiet_star(plan: Plan, *, fresh: bool, force: bool, progress: Progress |
     return {**report, "run": str(plan.folder), "page": str(page)}
 
 
+def diagnose_quiet(recipe: QuietStar, out: Path | None, progress: Progress) -> QuietDoctorReport:
+    """Run only the doctor; `out` receives doctor.json."""
+    loaded = load_model(recipe.model, device=recipe.device, dtype=recipe.dtype)
+    texts = gather_texts(recipe, loaded.tokenizer, progress)
+    report = _examine(fresh_quiet(loaded, recipe), texts, recipe, progress)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        atomic_write(out / "doctor.json", json.dumps(report.to_json(), indent=1))
+    return report
+
+
+def fresh_quiet(loaded: Loaded, recipe: QuietStar) -> QuietModel:
+    """Give the model new thought vectors and a new mixing head, and an adapter where the recipe asks for one."""
+    model: Any = loaded.model
+    if recipe.quiet.lora_rank:
+        model = with_adapter(model, recipe.quiet, recipe.model, recipe.seed)
+    return make_quiet(model, loaded.tokenizer, recipe.thoughts)
+
+
+def _examine(quiet: QuietModel, texts: Texts, recipe: QuietStar, progress: Progress) -> QuietDoctorReport:
+    batches = [texts.batch(number) for number in range(2)]
+    return examine_quiet(quiet, batches, recipe.quiet, recipe.train, seed=recipe.seed, progress=progress)
+
+
 class _Teaching:
     def __init__(self, run: Run, recipe: QuietStar, progress: Progress):
         self.run, self.recipe, self.progress = run, recipe, progress
@@ -76,7 +102,7 @@ class _Teaching:
 
     def report(self, force: bool) -> dict[str, Any]:
         recipe = self.recipe
-        quiet = self._fresh()
+        quiet = fresh_quiet(self.loaded, recipe)
         doctor = self._doctor(quiet, force)
         asked = asked_problems(recipe)
         plain_before = self._asked("before", asked, lambda: LocalSampler(quiet.plain, self.tokenizer))
@@ -100,6 +126,7 @@ class _Teaching:
             asked,
             lambda: ThinkingSampler(model.quiet, self.tokenizer, ThinkingBudget()),
         )
+        told = asked_report(plain_before, plain_after, thinking) if asked else None
         return {
             "schema": 1,
             "study": "quiet-star",
@@ -116,27 +143,17 @@ class _Teaching:
             "after": after,
             "doctor": doctor,
             "texts": texts,
-            "asked": asked_report(plain_before, plain_after, thinking) if asked else None,
-            "audit": self._audit() if recipe.evaluation.audit else None,
+            "asked": told,
+            "audit": self._compared(told),
             "seconds": self.run.seconds(),
         }
-
-    def _fresh(self) -> QuietModel:
-        recipe = self.recipe
-        model: Any = self.loaded.model
-        if recipe.quiet.lora_rank:
-            model = with_adapter(model, recipe.quiet, recipe.model, recipe.seed)
-        return make_quiet(model, self.tokenizer, recipe.thoughts)
 
     def _doctor(self, quiet: QuietModel, force: bool) -> dict[str, Any]:
         recipe = self.recipe
 
         def compute(_writer: Any) -> dict[str, Any]:
-            batches = [self.texts.batch(number) for number in range(2)]
-            found = examine_quiet(
-                quiet, batches, recipe.quiet, recipe.train, seed=recipe.seed, progress=self.progress
-            ).to_json()
-            measured = ("tokens_per_s", "seconds_estimate", "memory_mb")
+            found = _examine(quiet, self.texts, recipe, self.progress).to_json()
+            measured = ("tokens_per_second", "seconds_estimate")
             self.run.metric(**{name: found.pop(name) for name in measured if name in found})
             return found
 
@@ -148,9 +165,7 @@ class _Teaching:
             raise Refused(f"teaching would not work: {reasons}; --force runs it all the same")
         return doctor
 
-    def _scores(
-        self, stage: str, model: Any, hardness: list[float] | None
-    ) -> tuple[dict[str, Any], list[float]]:
+    def _scores(self, stage: str, model: Any, hardness: list[float] | None) -> tuple[dict[str, Any], list[float]]:
         """Return the evaluation on held-out texts, and the plain loss of each token, by which `after` is sorted."""
         recipe = self.recipe
 
@@ -192,10 +207,16 @@ class _Teaching:
 
         return self.run.unit("after", "shown", compute=compute)["texts"] if count else []
 
-    def _asked(self, stage: str, asked: Any, sampler: Any) -> list[dict[str, Any]]:
+    def _asked(self, stage: str, asked: Any, sampler: Any) -> list[Graded]:
         if asked is None:
             return []
         return asked.ask(self.run, sampler, stage, self.progress)
+
+    def _compared(self, asked: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return what the page shows in pairs: the problems that were asked, and the audit."""
+        audit = self._audit() if self.recipe.evaluation.audit else {}
+        rows = [*(asked["rows"] if asked else []), *audit.get("paired", [])]
+        return {**audit, "paired": rows} if audit or rows else None
 
     def _audit(self) -> dict[str, Any]:
         """Audit the thinking model and the base with the same questions; its own run lies in audit/."""

@@ -17,12 +17,14 @@ def quiet_star_lines(report: Mapping[str, Any]) -> list[str]:
     for row in (report.get("asked") or {}).get("rows", ()):
         change = row["difference"]
         lines.append(
-            f"  {row['name']} ({row['n']}): right {row['before']['value']:.1%} before, {row['plain']['value']:.1%} after, "
-            f"{row['thinking']['value']:.1%} thinking; change {100 * change['value']:+.1f} points "
+            f"  {row['name']} ({row['n']}): right {row['before']['value']:.1%} before, {row['plain']['value']:.1%} "
+            f"after, {row['thinking']['value']:.1%} thinking; change {100 * change['value']:+.1f} points "
             f"[{100 * change['low']:+.1f}, {100 * change['high']:+.1f}]"
         )
     lines += [f"  {alarm}" for alarm in report["alarms"]]
-    lines.append(f"use it: menon solve QUESTION --model {report['run']}/{report['checkpoint']} --strategy direct --think")
+    lines.append(
+        f"use it: menon solve QUESTION --model {report['run']}/{report['checkpoint']} --strategy direct --think"
+    )
     return lines
 
 

@@ -1,7 +1,7 @@
 """Section `[quiet]` of a recipe: what Quiet-STaR learns from a thought, under the names of the paper.
 
-Source: Quiet-STaR (arXiv:2403.09629, section 4.4 and appendix A). Deviations from the official code, with reasons, are in
-docs/quiet-star.md: beta about 1 on a mean over tokens instead of 1e6, no clamp, learning rates of their own for the
+Source: Quiet-STaR (arXiv:2403.09629, section 4.4 and appendix A). Deviations from the official code, with reasons, are
+in docs/quiet-star.md: beta about 1 on a mean over tokens instead of 1e6, no clamp, learning rates of their own for the
 thought vectors and the mixing head instead of a factor of 100 on the vectors.
 """
 
@@ -60,5 +60,7 @@ class QuietConfig(Section):
         if any(length < 1 for length in self.curriculum):
             raise ConfigError(f"quiet.curriculum has lengths below 1: {list(self.curriculum)}")
         if self.policy and not self.talk:
-            raise ConfigError("quiet.talk = 0 leaves nothing that trains the mixing head, whose weight scales the reward")
+            raise ConfigError(
+                "quiet.talk = 0 leaves nothing that trains the mixing head, whose weight scales the reward"
+            )
         return self

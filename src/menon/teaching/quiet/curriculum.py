@@ -1,9 +1,9 @@
 """Fast Quiet-STaR: thoughts that become shorter by stages, and at last a model that needs none.
 
-Source: Fast Quiet-STaR (arXiv:2505.17746): lengths 16, 12, 8 and a last stage without thoughts. Deviation: there the last
-stage is reinforcement learning on the difference of the two losses of the true token; here the plain model learns the whole
-mixed distribution of the thinking one (a Kullback-Leibler divergence beside the text loss), which has less variance and needs no
-reward. Each stage has an equal share of the steps.
+Source: Fast Quiet-STaR (arXiv:2505.17746): lengths 16, 12, 8 and a last stage without thoughts. Deviation: there the
+last stage is reinforcement learning on the difference of the two losses of the true token; here the plain model learns
+the whole mixed distribution of the thinking one (a Kullback-Leibler divergence beside the text loss), which has less
+variance and needs no reward. Each stage has an equal share of the steps.
 """
 
 from collections.abc import Sequence
@@ -63,8 +63,8 @@ def distil_gradients(
 ) -> Sums:
     """Add the gradient of one step of the stage without thoughts.
 
-    The loss is `text` x mean text loss + `talk` x mean divergence (nats) of the plain prediction after each place from the
-    mixed prediction of `teacher`, averaged over its P thoughts.
+    The loss is `text` x mean text loss + `talk` x mean divergence (nats) of the plain prediction after each place from
+    the mixed prediction of `teacher`, averaged over its P thoughts.
     """
     sums = Sums()
     text_count = sum(float(batch.weights_BL[:, 1:].sum()) for batch in batches)

@@ -1,61 +1,46 @@
 """Look at a run of Quiet-STaR before it starts: think over a few texts without learning, and say what would go wrong.
 
-Measures how many thoughts help and how far apart the thoughts of a position are, which is all that REINFORCE learns from;
-estimates time and memory. A linear head begins at a weight of exactly 0, where every reward is 0: thoughts are then judged
-at a weight of a half, and the report says so. Useful thoughts at the start are needed and not enough: a thought may also
-help by its form alone. What shows only later, `Watch` sees.
+Measures how many thoughts help and how far apart the thoughts of a position are, which is all that REINFORCE learns
+from; estimates time and memory. A linear head begins at a weight of exactly 0, where every reward is 0: thoughts are
+then judged at a weight of a half, and the report says so. Useful thoughts at the start are needed and not enough: a
+thought may also help by its form alone. What shows only later, `watch` sees.
 """
 
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from menon.core.errors import ConfigError
 from menon.core.progress import Progress, Silent
 from menon.models.thoughts.attention import thought_attention
-from menon.models.thoughts.layout import Places, ThoughtShape
-from menon.models.thoughts.mixing import MixingHead
-from menon.models.thoughts.passes import text_pass, think
+from menon.models.thoughts.layout import ThoughtShape
 from menon.models.thoughts.quiet import QuietModel
-from menon.models.thoughts.support import check_positions, evaluating
+from menon.models.thoughts.support import evaluating
 from menon.stats import wilson_clustered
 from menon.teaching.config import TrainConfig
 from menon.teaching.doctor import Finding
 from menon.teaching.quiet.config import QuietConfig
 from menon.teaching.quiet.curriculum import stages
 from menon.teaching.quiet.estimate import Memory, estimate_memory
-from menon.teaching.quiet.losses import mixed_predictions, text_log_probs
-from menon.teaching.quiet.reward import rewards
-from menon.teaching.quiet.step import (
-    USEFUL,
-    Drawn,
-    TextBatch,
-    draw_chance,
-    first_tokens,
-    sample,
-    slices,
-    talk_weights,
-)
-from menon.teaching.quiet.watch import FLAT, USELESS, WARM_START, Watch
-
-__all__ = ["QuietDoctorReport", "Watch", "examine_quiet"]
+from menon.teaching.quiet.looking import Looks, fits, judging_head, look_at
+from menon.teaching.quiet.step import USEFUL, TextBatch, draw_chance
+from menon.teaching.quiet.watch import FLAT, USELESS, WARM_START
 
 LOW_WEIGHT = 0.05
+_OVERFLOW = "train.precision=float32 and the model in float32, or another model: its weights may be damaged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuietDoctorReport:
-    """What the doctor saw: rewards in nats per thought, losses in nats per talk token, entropy of the first thought token.
+    """What the doctor saw: rewards in nats per thought, losses in nats per talk token.
 
-    `best_gain` is how far the best thought of a position is above the mean of its thoughts; `equal` the share of positions
-    whose thoughts are all the same; `judged_weight` the weight that was put in the place of a head at 0 (None: its own).
-    Times are estimates of training from forward passes alone.
+    `best_gain` is how far the best thought of a position is above the mean of its thoughts; `entropy` that of the first
+    thought token (nats); `equal` the share of positions whose thoughts are all the same; `judged_weight` the weight put
+    in the place of a head at 0 (None: its own). Times are estimates of training from forward passes alone.
     """
 
     model: str
@@ -90,17 +75,19 @@ class QuietDoctorReport:
         lines = [f"{self.model}: {self.texts} texts, {self.positions} positions, {self.thoughts} thoughts"]
         if self.thoughts:
             lines += [
-                f"useful thoughts (more than {USEFUL} nats): {self.useful:.1%} [{self.useful_low:.1%}, {self.useful_high:.1%}]",
+                f"useful thoughts (more than {USEFUL} nats): {self.useful:.1%} "
+                f"[{self.useful_low:.1%}, {self.useful_high:.1%}]",
                 f"reward {self.reward:+.3f} nats a thought, {self.reward_std:.3f} apart within a position, best "
                 f"{self.best_gain:+.3f} above the mean",
                 f"mixing weight {self.weight:.3f}"
                 + ("" if self.judged_weight is None else f", judged at {self.judged_weight:g}"),
                 f"loss of the true tokens: {self.plain_nll:.3f} without, {self.mixed_nll:.3f} nats with thought",
-                f"first thought token: {self.entropy:.2f} nats of entropy; {self.equal:.0%} of positions think one thing only",
+                f"first thought token: {self.entropy:.2f} nats of entropy; "
+                f"{self.equal:.0%} of positions think one thing only",
             ]
         if self.seconds_estimate is not None and self.tokens_per_second is not None:
             lines.append(
-                f"estimated time: {self.seconds_estimate / 60:.1f} minutes at {self.tokens_per_second:.0f} text tokens/s"
+                f"estimated time: {self.seconds_estimate / 60:.1f} minutes, {self.tokens_per_second:.0f} text tokens/s"
             )
         parts = ", ".join(f"{name} {getattr(self.memory, name):.0f}" for name in self.memory.__dataclass_fields__)
         lines.append(f"estimated peak memory: {self.memory.total:.0f} MB ({parts})")
@@ -113,25 +100,6 @@ class QuietDoctorReport:
         values["findings"] = [{"level": f.level, "what": f.what, "mend": f.mend} for f in self.findings]
         memory = {name: getattr(self.memory, name) for name in self.memory.__dataclass_fields__}
         return {**values, "memory": memory, "memory_mb": self.memory.total, "ok": self.ok}
-
-
-@dataclass(slots=True, kw_only=True)
-class _Looks:
-    """What was gathered over batches; tensors have one row per valid position."""
-
-    rewards_XP: list[Tensor] = field(default_factory=list)
-    weights_X: list[Tensor] = field(default_factory=list)
-    entropy_X: list[Tensor] = field(default_factory=list)
-    equal_X: list[Tensor] = field(default_factory=list)
-    plain_nll: float = 0.0
-    mixed_nll: float = 0.0
-    talk_count: float = 0.0
-    texts: int = 0
-    short: int = 0
-    tokens: int = 0
-    longest: int = 0
-    seconds: list[tuple[float, int]] = field(default_factory=list)  # a step's forward and backward passes, text tokens
-    too_long: str = ""
 
 
 def examine_quiet(
@@ -149,10 +117,14 @@ def examine_quiet(
     """
     shape = stages(config, quiet.shape)[0].shape
     drawing = config.model_copy(update={"passes": max(2, config.passes)})
-    head, judged = _judging_head(quiet)
-    judge = quiet if judged is None else QuietModel(quiet.model, quiet.thought_tokens, head, quiet.settings, quiet.banned_ids)
+    head, judged = judging_head(quiet)
+    judge = (
+        quiet
+        if judged is None
+        else QuietModel(quiet.model, quiet.thought_tokens, head, quiet.settings, quiet.banned_ids)
+    )
     bf16 = training.precision == "bfloat16"
-    looks, progress = _Looks(), progress or Silent()
+    looks, progress = Looks(), progress or Silent()
     progress.start("thinking over texts", total=len(batches), unit="batch")
     with (
         torch.no_grad(),
@@ -164,92 +136,16 @@ def examine_quiet(
             looks.texts += len(batch.lengths_B)
             looks.short += int((batch.lengths_B <= shape.talk).sum())
             looks.longest = max(looks.longest, int(batch.lengths_B.max()))
-            if int(batch.lengths_B.max()) > shape.talk and _fits(quiet, batch, shape, looks):
+            if int(batch.lengths_B.max()) > shape.talk and fits(quiet, batch, shape, looks):
                 chance = draw_chance(batch, quiet, shape, drawing, "doctor", seed, index)
-                _look(judge, batch, chance, drawing, training, shape, looks)
+                look_at(judge, batch, chance, drawing, training, shape, looks)
             progress.advance()
     return _report(quiet, looks, config, training, shape, judged)
 
 
-def _judging_head(quiet: QuietModel) -> tuple[MixingHead, float | None]:
-    """Return the head to judge with; one of weight 0 everywhere is replaced by one of a half."""
-    head = quiet.head
-    if head.kind != "linear" or bool(head.last.weight.any()):
-        return head, None
-    weight = head.last.weight
-    half = MixingHead(quiet.thought_tokens.width, "mlp", initial_weight=0.5)
-    return half.to(device=weight.device, dtype=weight.dtype), 0.5
-
-
-def _fits(quiet: QuietModel, batch: TextBatch, shape: ThoughtShape, looks: _Looks) -> bool:
-    try:
-        check_positions(quiet.plain, int(batch.lengths_B.max()), shape)
-    except ConfigError as error:
-        looks.too_long = looks.too_long or str(error)
-        return False
-    return True
-
-
-def _look(
-    quiet: QuietModel,
-    batch: TextBatch,
-    chance: Drawn,
-    config: QuietConfig,
-    training: TrainConfig,
-    shape: ThoughtShape,
-    looks: _Looks,
-) -> None:
-    """Think over one batch and add what is seen; the time is that of a step's forward and backward passes."""
-    device, clock = quiet.device, _clock(quiet.device)
-    batch = batch.to(device)
-    again = 4 if training.gradient_checkpointing else 3  # a backward pass costs two forward ones
-    started = clock()
-    text = text_pass(quiet, batch.tokens_BL)
-    logp_BL = text_log_probs(quiet, text, batch.tokens_BL)
-    seconds = again * (clock() - started)
-    moved = Places(
-        positions_BM=chance.places.positions_BM.to(device), valid_BM=chance.places.valid_BM.to(device)
-    )
-    for places, uniforms in slices(Drawn(places=moved, uniforms_BMPK=chance.uniforms_BMPK), shape, config.slice_rows):
-        started = clock()
-        thoughts = sample(quiet, text, places, shape, uniforms)
-        drawn = clock()
-        thought = think(quiet, text, batch.tokens_BL, places, thoughts, shape)
-        talk = mixed_predictions(quiet, text, batch.tokens_BL, places, thought)
-        if quiet.settings.kind == "sampled" and config.policy:
-            quiet.readout.log_probs_of(thought.policy_BMPKD, thoughts)
-        seconds += drawn - started + again * (clock() - drawn)
-        weights_BMN = talk_weights(batch, places, shape.talk)
-        index = (places.positions_BM[:, :, None] + torch.arange(shape.talk, device=device)).clamp(max=logp_BL.shape[1] - 1)
-        plain_BMN = logp_BL.gather(1, index.flatten(1)).view(index.shape)
-        valid = places.valid_BM
-        counted = first_tokens(weights_BMN, config.reward_tokens)
-        looks.rewards_XP.append(rewards(talk.logp_BMPN, plain_BMN, counted)[valid].cpu())
-        looks.weights_X.append(talk.weight_BMPN[valid].float().mean((-1, -2)).cpu())
-        looks.equal_X.append((thoughts == thoughts[:, :, :1]).all(-1).all(-1)[valid].cpu())
-        looks.plain_nll -= float((plain_BMN * weights_BMN).sum())
-        looks.mixed_nll -= float((talk.logp_BMPN.mean(2) * weights_BMN).sum())
-        looks.talk_count += float(weights_BMN.sum())
-        first_BMD = thought.policy_BMPKD[:, :, 0, 0]
-        temperature = quiet.settings.temperature or 1.0
-        entropy_BM = quiet.readout.entropy_of(first_BMD, temperature=temperature, banned=quiet.banned_ids)
-        looks.entropy_X.append(entropy_BM[valid].cpu())
-    looks.tokens += int(batch.lengths_B.sum())
-    looks.seconds.append((seconds, int(batch.lengths_B.sum())))
-
-
-def _clock(device: torch.device) -> Callable[[], float]:
-    def now() -> float:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return time.perf_counter()
-
-    return now
-
-
 def _report(
     quiet: QuietModel,
-    looks: _Looks,
+    looks: Looks,
     config: QuietConfig,
     training: TrainConfig,
     shape: ThoughtShape,
@@ -306,7 +202,7 @@ def _mean(values: Tensor) -> float:
     return float(values.float().mean()) if values.numel() else 0.0
 
 
-def _time(looks: _Looks, config: QuietConfig, training: TrainConfig) -> tuple[float | None, float | None]:
+def _time(looks: Looks, config: QuietConfig, training: TrainConfig) -> tuple[float | None, float | None]:
     """Return text tokens a second and the seconds of all steps; later stages of a curriculum count like the first."""
     timed = looks.seconds[1:] or looks.seconds  # the first batch pays for what is done once
     if not timed or not sum(tokens for _, tokens in timed):
@@ -320,13 +216,18 @@ def _findings(
     quiet: QuietModel,
     config: QuietConfig,
     shape: ThoughtShape,
-    looks: _Looks,
+    looks: Looks,
     values: dict[str, Any],
     helped: float,
     per_step: float,
 ) -> Iterator[Finding]:
     yield from _about_texts(config, shape, looks, per_step)
     if not looks.rewards_XP or not sum(len(part) for part in looks.rewards_XP):
+        return
+    if not math.isfinite(values["reward"]):
+        yield _finding(
+            "refuse", f"the mean reward is {values['reward']}: predictions after thoughts overflow", _OVERFLOW
+        )
         return
     if values["judged_weight"] is not None:
         yield _finding(
@@ -345,9 +246,15 @@ def _findings(
         yield from _about_rewards(quiet, config, values, helped, per_step)
 
 
-def _about_texts(config: QuietConfig, shape: ThoughtShape, looks: _Looks, per_step: float) -> Iterator[Finding]:
+def _about_texts(config: QuietConfig, shape: ThoughtShape, looks: Looks, per_step: float) -> Iterator[Finding]:
     if looks.too_long:
         yield _finding("refuse", looks.too_long, "shorter texts, or shorter thoughts (thoughts.tokens)")
+    if looks.not_finite:
+        yield _finding(
+            "refuse",
+            f"the model's predictions overflow in batches of {looks.not_finite} of {looks.texts} texts",
+            _OVERFLOW,
+        )
     longer = f"longer texts, or thoughts.talk below {shape.talk}"
     if not looks.texts:
         yield _finding("refuse", "no texts to think over", "give a data file with texts, or raise --limit")
@@ -355,12 +262,14 @@ def _about_texts(config: QuietConfig, shape: ThoughtShape, looks: _Looks, per_st
         yield _finding("refuse", f"no text has more than {shape.talk} tokens, so none can be thought over", longer)
     elif looks.short > looks.texts / 5:
         yield _finding(
-            "warn", f"{looks.short} of {looks.texts} texts have at most {shape.talk} tokens and are never thought over", longer
+            "warn",
+            f"{looks.short} of {looks.texts} texts have at most {shape.talk} tokens and are never thought over",
+            longer,
         )
     if config.passes == 1 and config.policy:
         yield _finding(
             "warn",
-            "one thought per position is compared with nothing: the noise of easy and hard positions is taken for reward",
+            "one thought per position is compared with nothing: that a position is easy is taken for reward",
             "quiet.passes=2 or more with quiet.baseline=mean",
         )
 
@@ -387,7 +296,7 @@ def _about_rewards(
         mend = f"quiet.positions={wanted}, " if config.positions else ""
         yield _finding(
             "warn",
-            f"a step thinks at {per_step:.0f} positions, and only {helped:.1%} of positions have a useful thought: most "
+            f"a step thinks at {per_step:.0f} positions, and {helped:.1%} of positions have a useful thought: most "
             "steps have nothing to learn",
             f"{mend}quiet.rows above {config.rows}, or train.accumulate",
         )

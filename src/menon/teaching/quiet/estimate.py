@@ -1,9 +1,9 @@
 """How much memory a step of Quiet-STaR needs, from the model's configuration alone.
 
-Per row and layer a decoder keeps about 9 D + 2 (width of keys) + 4 F numbers for its backward pass (D width, F width of the
-feed-forward part): counted on Llama and GPT-2 of several shapes, within 6 %. Rows are those of the texts of one forward
-pass and of one slice of thoughts, whatever the number of positions, thoughts and passes. Left out: what an allocator
-loses, experts (counted as one feed-forward part), and the few MB of the thought vectors.
+Per row and layer a decoder keeps about 9 D + 2 (width of keys) + 4 F numbers for its backward pass (D width, F width
+of the feed-forward part): counted on Llama and GPT-2 of several shapes, within 6 %. Rows are those of the texts of one
+forward pass and of one slice of thoughts, whatever the number of positions, thoughts and passes. Left out: what an
+allocator loses, and experts (counted as one feed-forward part).
 """
 
 from dataclasses import asdict, dataclass
@@ -21,8 +21,8 @@ from menon.teaching.quiet.config import QuietConfig
 class Memory:
     """Megabytes (2**20 bytes) of one training step at its peak.
 
-    `weights` holds frozen copies too; `optimizer` two moments per trained number; `thoughts` one slice with its attention
-    scores; `logits` the rows of the vocabulary that live at once.
+    `weights` holds frozen copies too; `optimizer` two moments per trained number; `thoughts` one slice with its
+    attention scores; `logits` the rows of the vocabulary that live at once.
     """
 
     weights: float

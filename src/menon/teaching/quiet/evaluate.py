@@ -1,9 +1,9 @@
 """How well a thinking model predicts: each token with and without a thought before it, and where thinking pays.
 
-Predictions are of the next token only (the first talk token). With several thoughts per position the numbers are means over
-them, as one thought would give on average.
-Source: Quiet-STaR (arXiv:2403.09629, section 5 and figure 7 for the split by loss). The accuracy of the official evaluation
-code is `renormalised_answer_probability`, under its own name because it is no accuracy.
+Predictions are of the next token only (the first talk token). With several thoughts per position the numbers are means
+over them, as one thought would give on average.
+Source: Quiet-STaR (arXiv:2403.09629, section 5 and figure 7 for the split by loss). The accuracy of the official
+evaluation code is `renormalised_answer_probability`, under its own name because it is no accuracy.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,8 +29,8 @@ BINS = 10
 class Scored:
     """Next-token predictions at the valid places of some texts, one entry per place (X), thoughts in the columns (P).
 
-    `text_X`: number of the text. `position_X`: the thinking position; the predicted token is the next one. Log-probabilities
-    in nats; `thoughts_XPK` are token ids, -1 for pauses.
+    `text_X`: number of the text. `position_X`: the thinking position; the predicted token is the next one.
+    Log-probabilities in nats; `thoughts_XPK` are token ids, -1 for pauses.
     """
 
     text_X: np.ndarray
@@ -110,8 +110,9 @@ def _scored(
     if quiet.settings.mixing == "hidden":
         logp_XPV = quiet.readout.logits(mix_hidden(both_XPD, after_XPD, weight_XP)).float().log_softmax(-1)
     else:
-        capped = (quiet.readout.logits(x).float() for x in (both_XPD, after_XPD))
-        logp_XPV = mix_log_probs(*capped, weight_XP)
+        logp_XPV = mix_log_probs(
+            quiet.readout.logits(both_XPD).float(), quiet.readout.logits(after_XPD).float(), weight_XP
+        )
     target_XP = target_X[:, None].expand(logp_XPV.shape[:2])
     found = (
         rows + texts,
@@ -145,7 +146,8 @@ def by_hardness(scored: Scored, hardness_X: np.ndarray | None = None, bins: int 
     """Split the tokens by loss into equal parts and return gain and weight of each, easiest first.
 
     Args:
-        hardness_X: what to sort by, the model's own loss without thought by default. Sorting by the loss that the gain is
+        hardness_X: what to sort by, the model's own loss without thought by default. Sorting by the loss that the gain
+        is
             measured against favours the hard end by regression to the mean: give the loss of another model, such as the
             one before teaching, to be rid of that.
     """
@@ -168,13 +170,15 @@ def by_hardness(scored: Scored, hardness_X: np.ndarray | None = None, bins: int 
     return rows
 
 
-def renormalised_answer_probability(logits_XV: Tensor, answers_X: Sequence[Sequence[int]], allowed: Sequence[int]) -> Tensor:
+def renormalised_answer_probability(
+    logits_XV: Tensor, answers_X: Sequence[Sequence[int]], allowed: Sequence[int]
+) -> Tensor:
     """Return for each answer the product of its tokens' probabilities, renormalised over the `allowed` tokens.
 
-    This is what the official evaluation code calls accuracy, with the ten digits and the line break allowed on GSM8K and the
-    letters A to E and the line break on CommonsenseQA. It is the expected accuracy of sampling from the restricted
-    distribution, not the share of greedy answers that are right, and it gives credit to a model that would never answer
-    so. Reported beside exact match, never instead of it.
+    This is what the official evaluation code calls accuracy, with the ten digits and the line break allowed on GSM8K
+    and the letters A to E and the line break on CommonsenseQA. It is the expected accuracy of sampling from the
+    restricted distribution, not the share of greedy answers that are right, and it gives credit to a model that would
+    never answer so. Reported beside exact match, never instead of it.
 
     Args:
         logits_XV: logits [answer tokens of all answers in order, V], teacher-forced.

@@ -1,7 +1,7 @@
 """The training loop of Quiet-STaR: AdamW with four parameter groups, resumable bit for bit.
 
-A generator that yields one small report per optimizer step. What a step draws depends on the run's names and its number, so
-a state on disk is the parameters, the optimizer's moments and that number.
+A generator that yields one small report per optimizer step. What a step draws depends on the run's names and its
+number, so a state on disk is the parameters, the optimizer's moments and that number.
 Source: Quiet-STaR (arXiv:2403.09629, appendix A): 20 warm-up steps, weight decay 0.001, gradient norm 1.
 """
 
@@ -171,8 +171,8 @@ def _report(sums: Sums, step: int, stage: Stage, norm: float, rate: float) -> Qu
 
 def _diverged(report: QuietStep, steps: int, train: TrainConfig) -> str:
     return (
-        f"step {report.step + 1} of {steps} gave text loss {report.text_loss:.4g}, talk loss {report.talk_loss:.4g}, reward "
-        f"{report.reward:.4g} and gradient norm {report.gradient_norm:.4g}; lower train.learning_rate (now "
+        f"step {report.step + 1} of {steps} gave text loss {report.text_loss:.4g}, talk loss {report.talk_loss:.4g}, "
+        f"reward {report.reward:.4g} and gradient norm {report.gradient_norm:.4g}; lower train.learning_rate (now "
         f"{train.learning_rate:g}) or quiet.policy, load the model in float32, or look for broken rows in the data"
     )
 

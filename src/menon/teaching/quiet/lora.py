@@ -30,7 +30,7 @@ def with_adapter(model: Any, config: QuietConfig, name: str, *names: str | int) 
         torch.manual_seed(seed_for("quiet lora", *names))
         adapter = peft.LoraConfig(
             r=config.lora_rank,
-            lora_alpha=config.lora_alpha,
+            lora_alpha=config.lora_alpha,  # pyright: ignore[reportArgumentType]
             target_modules="all-linear",
             task_type="CAUSAL_LM",
             lora_dropout=0.0,

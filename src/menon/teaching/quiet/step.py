@@ -214,9 +214,7 @@ def _at_places(logp_BL: Tensor, places: Places, talk: int) -> Tensor:
     return logp_BL.gather(1, index.flatten(1)).view(index.shape)
 
 
-def _note(
-    sums: Sums, places: Places, weights_BMN: Tensor, talk: Talk, text_BMN: Tensor, reward_BMP: Tensor
-) -> None:
+def _note(sums: Sums, places: Places, weights_BMN: Tensor, talk: Talk, text_BMN: Tensor, reward_BMP: Tensor) -> None:
     valid_BMP = places.valid_BM[:, :, None].expand_as(reward_BMP)
     kept = torch.where(valid_BMP, reward_BMP, torch.zeros_like(reward_BMP))
     spread = torch.where(valid_BMP, (reward_BMP - reward_BMP.mean(-1, keepdim=True)) ** 2, torch.zeros_like(reward_BMP))

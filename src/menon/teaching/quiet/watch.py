@@ -1,8 +1,8 @@
 """Watch a run of Quiet-STaR and say, with the flag to change, when it cannot teach any more.
 
-A report per optimizer step goes in; alarms come out, each once. Windows are long and thresholds low, because healthy runs
-look bad for a while: with uniformly drawn positions most thoughts are useless, weights fall to .02 where thinking does not
-help, and a linear head begins at a weight of exactly 0. Left out: stopping, which is the loop's decision.
+A report per optimizer step goes in; alarms come out, each once. Windows are long and thresholds low, because healthy
+runs look bad for a while: with uniformly drawn positions most thoughts are useless, weights fall to .02 where thinking
+does not help, and a linear head begins at a weight of exactly 0. Left out: stopping, which is the loop's decision.
 """
 
 import math
@@ -52,10 +52,10 @@ class Seen(Protocol):
 
 
 class Watch:
-    """The state of watching one run; a resumed run starts a new one, which sees its first steps again as a start."""
+    """The state of watching one run; whoever resumes a run shows a new one the reports so far."""
 
     def __init__(self, config: QuietConfig, *, kind: Literal["sampled", "pause", "random"] = "sampled"):
-        """Watch a run with this section; `kind` is `thoughts.kind`: controls teach no policy and may not be stopped for it."""
+        """Watch a run with this section; `kind` is `thoughts.kind`: controls teach no policy and are not judged so."""
         self._config = config
         self._learns = config.policy > 0 and kind == "sampled"
         self._stage = 0
@@ -117,8 +117,8 @@ class Watch:
             return None
         return Finding(
             level="warn",
-            what=f"the gradient's norm is {self._mean('gradient_norm'):.0f} before clipping: one loss drowns the others",
-            mend=f"lower quiet.policy (now {self._config.policy:g}); about 1 is sound, since its loss is a mean over tokens",
+            what=f"the gradient's norm is {self._mean('gradient_norm'):.0f} before clipping: one loss drowns the rest",
+            mend=f"lower quiet.policy (now {self._config.policy:g}); about 1 is sound for a mean over tokens",
         )
 
     def _rewards_are_flat(self) -> Finding | None:
@@ -148,10 +148,10 @@ class Watch:
             return None
         return Finding(
             level="refuse",
-            what=f"the mixing weight has fallen to {self._mean('weight'):.4f} and {self._mean('useful'):.1%} of thoughts "
-            "help: rewards have vanished with it",
-            mend=f"lower quiet.head_rate (now {self._config.head_rate:g}), so that thoughts improve before the head gives "
-            f"them up; or {WARM_START}",
+            what=f"the mixing weight has fallen to {self._mean('weight'):.4f}, and rewards have vanished with it: "
+            f"{self._mean('useful'):.1%} of thoughts help",
+            mend=f"lower quiet.head_rate (now {self._config.head_rate:g}), so that thoughts improve before the head "
+            f"gives them up; or {WARM_START}",
         )
 
     @property
@@ -173,7 +173,7 @@ class Watch:
             return None
         return Finding(
             level="warn",
-            what=f"{self._mean('useful'):.1%} of the thoughts of the last {WINDOW} steps helped: there is little to learn from",
+            what=f"{self._mean('useful'):.1%} of the last {WINDOW} steps' thoughts helped: little to learn from",
             mend=f"{WARM_START}; or more chances: quiet.passes above {self._config.passes}",
         )
 
