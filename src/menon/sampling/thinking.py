@@ -37,7 +37,7 @@ class TokenThought:
     gain: float | None
 
 
-Kept = Callable[[Completion, tuple[TokenThought, ...]], None]
+Kept = Callable[[Request, Completion, tuple[TokenThought, ...]], None]
 
 
 class ThinkingSampler(LocalSampler):
@@ -46,7 +46,8 @@ class ThinkingSampler(LocalSampler):
     Args:
         slots: samples under way at a time.
         max_length: longest prompt + answer in tokens; what the model's positions leave beside a thought by default.
-        keep: called with every completion and what was thought before each of its tokens; it may be set later.
+        keep: called with every request, its completion and what was thought before each token of that; it may be set
+            later.
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class ThinkingSampler(LocalSampler):
         thoughts = self._thoughts.pop((row.request.key, row.sample), [])
         if self.keep is not None and completion.token_ids is not None:
             pairs = zip(self._pieces(row.prompt, completion.token_ids), thoughts, strict=True)
-            self.keep(completion, tuple(self._told(piece, thought) for piece, thought in pairs))
+            self.keep(row.request, completion, tuple(self._told(piece, thought) for piece, thought in pairs))
         return completion
 
     def _told(self, piece: str, thought: Thought | None) -> TokenThought:

@@ -40,7 +40,7 @@ class TextPass:
             outputs += zip(pair, leaf.base[layer], strict=True)
         tensors = [out for out, cut in outputs if cut.grad is not None]
         grads: list[Tensor | None] = [cut.grad for _, cut in outputs if cut.grad is not None]
-        if loss is not None:
+        if loss is not None and loss.requires_grad:
             tensors.append(loss)
             grads.append(None)
         if tensors:
@@ -122,7 +122,8 @@ def draw(logits_XV: Tensor, uniforms_X: Tensor, temperature: float, banned_ids: 
     cumulative_XV = (logits_XV / temperature).softmax(-1).cumsum(-1)
     total_X = cumulative_XV[..., -1]
     target_X = torch.minimum(uniforms_X * total_X, torch.nextafter(total_X, torch.zeros_like(total_X)))
-    return torch.searchsorted(cumulative_XV, target_X[..., None], right=True)[..., 0]
+    found_X = torch.searchsorted(cumulative_XV, target_X[..., None], right=True)[..., 0]
+    return found_X.clamp(max=logits_XV.shape[-1] - 1)  # beyond the end only where logits are not finite
 
 
 def think(

@@ -170,11 +170,11 @@ def _checked(instrument: InstrumentResult | None, examined: Mapping[str, Any] | 
 
 def _tuning(first: LiveAudit, second: LiveAudit, recipe: AuditRecipe) -> dict[str, Any]:
     return {
-        "first": first.subject.spec,
-        "second": second.subject.spec,
+        "first": first.subject.name,
+        "second": second.subject.name,
         **tuning(_answers(first), _answers(second), recipe.config()),
         "verdicts": {
-            audit.subject.spec: overall(audit.instrument.report if audit.instrument else None, audit.reports)[
+            audit.subject.name: overall(audit.instrument.report if audit.instrument else None, audit.reports)[
                 0
             ].to_json()
             for audit in (first, second)

@@ -30,6 +30,11 @@ class Subject:
     _sampler: Sampler | None = None
 
     @property
+    def name(self) -> str:
+        """The model as reports call it; a model may be compared with itself."""
+        return f"{self.spec} (thinking)" if self.think is not None and self.think.where != "never" else self.spec
+
+    @property
     def local(self) -> bool:
         return not self.spec.startswith((*REMOTE, SCRIPTED, "recorded:"))
 

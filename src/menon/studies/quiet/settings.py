@@ -15,7 +15,7 @@ class BaseSettings(Section):
     learning_rate: float = Field(default=3e-3, gt=0)
     warmup_steps: int = Field(default=100, ge=0)
     sound_share: float = Field(default=0.6, ge=0, le=1, description="share of the steps with right rationales only")
-    good: float = Field(default=0.3, ge=0, le=1, description="share of right rationales in the steps after that")
+    good: float = Field(default=0.4, ge=0, le=1, description="share of right rationales in the steps after that")
     direct: float = Field(default=0.8, ge=0, le=1, description="share of the rows with one direct document in two")
     width: int = Field(default=64, ge=8)
     layers: int = Field(default=2, ge=1)

@@ -43,6 +43,7 @@ from menon.teaching.rows import Row
 from menon.teaching.train import train
 
 PLAIN_ROWS = 64  # rows of a step of the plain language model
+PLAIN = ("answer_accuracy_text", "answer_nll_text", "other_nll_text")
 SUMMED = (
     "answer_accuracy_text", "answer_accuracy_mixed", "answer_nll_text", "answer_nll_mixed", "right_tokens",
     "right_thoughts", "weight_hard", "weight_easy", "other_nll_text", "other_nll_mixed",
@@ -115,13 +116,13 @@ class _Study:
             # CPU time is measured, so it is a metric and no part of the unit's value.
             self.run.metric(arm=arm.name, seed=seed, cpu_seconds=round(time.process_time() - began, 1))
             after = self._evaluate(quiet, seed, self.recipe.test_rows)
-            hardness = -before.other.logp_text_X
+            hardness = -before.all.logp_text_X
             return {
                 "steps": steps,
-                "before": self._measures(before, quiet),
+                "before": self._measures(before, quiet, plain=arm.plain),
                 "curve": curve,
-                "by_hardness": by_hardness(after.other, hardness, bins=5),
-                **self._measures(after, quiet),
+                "by_hardness": by_hardness(after.all, hardness),
+                **self._measures(after, quiet, plain=arm.plain),
             }
 
         value = self.run.unit("arm", arm.name, seed, compute=compute)
@@ -175,10 +176,11 @@ class _Study:
         keep = ~np.isin(_place_key(others), _place_key(answers))
         return _Answers(held_out=held_out, answers=answers, other=others.where(keep), all=others)
 
-    def _measures(self, found: "_Answers", quiet: QuietModel) -> dict[str, float | None]:
+    def _measures(self, found: "_Answers", quiet: QuietModel, *, plain: bool = False) -> dict[str, float | None]:
+        """Return the numbers of the table; a plain model has none of thoughts."""
         answers, other = found.answers, found.other
         quality = found.quality() if quiet.settings.kind == "sampled" else (None, None)
-        return {
+        measures = {
             "answer_accuracy_text": float(answers.right_text_X.mean()),
             "answer_accuracy_mixed": float(answers.right_mixed_XP.mean()),
             "answer_nll_text": float(-answers.logp_text_X.mean()),
@@ -190,6 +192,7 @@ class _Study:
             "other_nll_text": float(-other.logp_text_X.mean()),
             "other_nll_mixed": float(-other.logp_mixed_XP.mean()),
         }
+        return {name: None if plain and name not in PLAIN else value for name, value in measures.items()}
 
 
 class _Answers:

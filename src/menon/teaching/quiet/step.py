@@ -179,13 +179,13 @@ def _thought_loss(
     logp_BMPK = policy_log_probs(quiet, thought, thoughts_BMPK)
     advantage = advantage_BMP[..., None].expand_as(logp_BMPK)
     if config.entropy:
-        advantage = advantage - config.entropy * logp_BMPK.detach()
+        advantage = advantage - config.entropy * _to_go(logp_BMPK.detach())
     if reference is not None:
         model, text = reference
         with torch.no_grad():
             other = think(model, text, batch.tokens_BL, places, thoughts_BMPK, thought.shape)
             away = logp_BMPK.detach() - policy_log_probs(model, other, thoughts_BMPK)
-        advantage = advantage - config.kl * away
+        advantage = advantage - config.kl * _to_go(away)
         sums.add(kl=(away * places.valid_BM[:, :, None, None]).sum())
     policy = policy_loss(logp_BMPK, advantage, places.valid_BM)
     valid = places.valid_BM[:, :, None, None]
@@ -195,6 +195,11 @@ def _thought_loss(
         thought_tokens=places.count * thoughts_BMPK.shape[2] * thoughts_BMPK.shape[3],
     )
     return loss + config.policy * policy / counts["policy"]
+
+
+def _to_go(values_BMPK: Tensor) -> Tensor:
+    """Sum over each token and those behind it: what a token is answerable for."""
+    return values_BMPK.flip(-1).cumsum(-1).flip(-1)
 
 
 def policy_log_probs(quiet: QuietModel, thought: ThoughtPass, thoughts_BMPK: Tensor) -> Tensor:
