@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from menon.models.thoughts.layout import ThoughtShape
-from menon.models.thoughts.mixing import MixingHead
+from menon.models.thoughts.mixing import MixingHead, mix_hidden, mix_log_probs
 from menon.models.thoughts.readout import Readout
 from menon.models.thoughts.settings import ThoughtSettings
 from menon.models.thoughts.support import check_supported, set_dropout_off
@@ -59,6 +59,14 @@ class QuietModel(nn.Module):
     def vocabulary(self) -> int:
         """Number of rows of the embedding table."""
         return self.plain.get_input_embeddings().weight.shape[0]
+
+    def mixed(self, base_XD: Tensor, after_XD: Tensor) -> tuple[Tensor, Tensor]:
+        """Mix the text's and the thought's hidden states; return float32 logits and the mixing weight."""
+        weight_X = self.head(base_XD, after_XD)
+        if self.settings.mixing == "hidden":
+            return self.readout.logits(mix_hidden(base_XD, after_XD, weight_X)).float(), weight_X
+        both = (self.readout.logits(base_XD).float(), self.readout.logits(after_XD).float())
+        return mix_log_probs(both[0], both[1], weight_X), weight_X
 
     def embed(self, ids: Tensor) -> Tensor:
         """Look ids up in the input embeddings."""

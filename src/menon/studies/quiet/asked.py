@@ -6,6 +6,7 @@ from typing import Any
 
 from menon.core.progress import Progress
 from menon.core.values import Problem
+from menon.models.thoughts.quiet import QuietModel
 from menon.problems import FAMILIES
 from menon.problems.datasets import load_problems
 from menon.problems.prompts import STYLES, PromptStyle
@@ -14,6 +15,7 @@ from menon.sampling.asking import Asking, Graded, evaluate
 from menon.stats import paired_difference, wilson
 from menon.store import Run
 from menon.studies.quiet.teach_recipe import QuietStar
+from menon.teaching.quiet.answers import KnownAnswer, answer_probabilities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,18 @@ class Asked:
 
     problems: tuple[Problem, ...]
     asking: Asking
+
+    def probabilities(self, quiet: QuietModel, tokenizer: Any, *, thinking: bool) -> list[float]:
+        """Return the renormalised probability of each gold answer in the form that the style writes it."""
+        style = self.asking.style
+        known = []
+        for problem in self.problems:
+            text = style.completion(problem, problem.rationale or "", problem.answer, direct=True)
+            begins = max(0, text.rfind(problem.answer))  # what stands before the answer is given, as its prompt is
+            prompt = tokenizer(style.prompt(problem, direct=True) + text[:begins]).input_ids
+            answer = tokenizer(text[begins:], add_special_tokens=False).input_ids
+            known.append(KnownAnswer(prompt=tuple(prompt), answer=tuple(answer)))
+        return answer_probabilities(quiet, known, thinking=thinking)
 
     def ask(self, run: Run, sampler: Callable[[], Sampler], stage: str, progress: Progress) -> list[Graded]:
         """Ask (or read back) all problems; the completions are records of the unit."""

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from menon.core.errors import Refused, RunError
+from menon.core.errors import Diverged, Refused, RunError
 from menon.core.progress import Progress
 from menon.models.thoughts.quiet import QuietModel
 from menon.models.thoughts.saving import save_quiet
@@ -43,6 +43,7 @@ def learn(
     def compute(writer: UnitWriter) -> dict[str, Any]:
         lesson = _Lesson(run, recipe, quiet, folder, writer)
         alarms = lesson.go(batch_at, force, progress)
+        _check_finite(quiet, recipe, recipe.quiet.steps)
         with atomic_directory(folder) as temporary:
             save_quiet(temporary, quiet, tokenizer)
         return {"curve": lesson.curve, "alarms": alarms, "tokens": sum(point["tokens"] for point in lesson.curve)}
@@ -63,6 +64,16 @@ def _teacher(folder: Path) -> Path:
 
 def _said(step: QuietStep, finding: Finding) -> str:
     return f"step {step.step + 1}: {finding.what} -> {finding.mend}"
+
+
+def _check_finite(quiet: QuietModel, recipe: QuietStar, step: int) -> None:
+    """Raise `Diverged` before broken weights take the place of the state that was saved last."""
+    broken = next((name for name, p in quiet.named_parameters() if not bool(torch.isfinite(p).all())), None)
+    if broken:
+        raise Diverged(
+            f"step {step} of {recipe.quiet.steps} left {broken} not finite; the state that was saved before it stays; "
+            f"lower train.learning_rate (now {recipe.train.learning_rate:g}), or train in float32 or bfloat16"
+        )
 
 
 class _Lesson:
@@ -106,6 +117,7 @@ class _Lesson:
         return alarms
 
     def _save(self, step: int) -> None:
+        _check_finite(self.quiet, self.recipe, step)
         with atomic_directory(self.partial) as temporary:
             save_state(temporary, self.quiet, self.optimizer, step)
             self.writer.save_draft(temporary)

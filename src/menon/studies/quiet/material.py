@@ -103,6 +103,11 @@ def _own_text(recipe: QuietStar, tokenizer: Any, pad: int) -> Texts:
         if recipe.thoughts.talk + 2 <= len(ids):
             rows.append(Window(ids=tuple(ids[: recipe.texts.length]), weights=None))
     count = max(recipe.evaluation.rows, int(recipe.texts.held_out * len(rows)))
+    if len(rows) <= count:
+        raise ConfigError(
+            f"texts.generated = {recipe.texts.generated} gives {len(rows)} documents that are long enough to think in, "
+            f"and {count} are held out; set texts.generated to {2 * count} or more, or evaluation.rows lower"
+        )
     told = (f"{len(rows)} new documents of the embedded model's own kind, {count} of them held out",)
     return Texts(
         learnt=rows[count:],

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from menon.core.errors import Refused
+from menon.core.errors import ConfigError, DataError, Refused
 from menon.core.progress import Progress, Silent
 from menon.core.recipe import dump_toml, load_recipe
 from menon.core.seeds import content_id
@@ -27,9 +27,10 @@ from menon.reports.quiet_page import write_quiet_page
 from menon.sampling.asking import Graded
 from menon.sampling.local import LocalSampler
 from menon.sampling.thinking import ThinkingSampler
+from menon.stats.means import mean_interval
 from menon.store import Run, atomic_write
 from menon.studies.plan import Plan
-from menon.studies.quiet.asked import asked_problems, asked_report
+from menon.studies.quiet.asked import Asked, asked_problems, asked_report
 from menon.studies.quiet.learning import CHECKPOINT, learn
 from menon.studies.quiet.material import Texts, gather_texts
 from menon.studies.quiet.teach_recipe import QuietStar
@@ -55,17 +56,24 @@ def run_quiet_star(plan: Plan, *, fresh: bool, force: bool, progress: Progress |
         hashes["weights"] = weights
     described = {**manifest(**hashes), "command": plan.command}
     with Run.create_or_resume(plan.folder, recipe_toml=text, manifest=described, fresh=fresh) as run:
-        study = _Teaching(run, recipe, progress)
+        study: _Teaching | None = None
         try:
+            study = _Teaching(run, recipe, progress)
             report = study.report(force)
-        except Refused:
-            if all(unit.stage in ("doctor", "before") for unit in run.units()) and not study.begun:
+        except (ConfigError, DataError, Refused) as error:
+            stopped = isinstance(error, Refused) and study is not None and study.begun
+            if not stopped and _nothing_to_lose(run):  # the mended command may use the same folder
                 run.discard()
             raise
         report = {**report, "command": plan.command, "manifest": run.manifest}
         atomic_write(plan.folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False))
         page = write_quiet_page(plan.folder, report)
     return {**report, "run": str(plan.folder), "page": str(page)}
+
+
+def _nothing_to_lose(run: Run) -> bool:
+    looked = all(unit.stage in ("doctor", "before") for unit in run.units())
+    return looked and not run.checkpoint(CHECKPOINT).parent.exists()
 
 
 def diagnose_quiet(recipe: QuietStar, out: Path | None, progress: Progress) -> QuietDoctorReport:
@@ -107,6 +115,7 @@ class _Teaching:
         asked = asked_problems(recipe)
         plain_before = self._asked("before", asked, lambda: LocalSampler(quiet.plain, self.tokenizer))
         before, hardness = self._scores("before", lambda: quiet, None)
+        likely = self._likely("before", asked, None)
         self.begun = True
         taught = learn(
             self.run,
@@ -127,6 +136,11 @@ class _Teaching:
             lambda: ThinkingSampler(model.quiet, self.tokenizer, ThinkingBudget()),
         )
         told = asked_report(plain_before, plain_after, thinking) if asked else None
+        if told is not None and recipe.evaluation.direct:
+            told["renormalised_answer_probability"] = {
+                "before": likely,
+                "after": self._likely("after", asked, model),
+            }
         return {
             "schema": 1,
             "study": "quiet-star",
@@ -207,10 +221,25 @@ class _Teaching:
 
         return self.run.unit("after", "shown", compute=compute)["texts"] if count else []
 
-    def _asked(self, stage: str, asked: Any, sampler: Any) -> list[Graded]:
+    def _asked(self, stage: str, asked: Asked | None, sampler: Any) -> list[Graded]:
         if asked is None:
             return []
         return asked.ask(self.run, sampler, stage, self.progress)
+
+    def _likely(self, stage: str, asked: Asked | None, model: "_Taught | None") -> dict[str, Any]:
+        """Return the official code's "accuracy", of the plain and of the thinking model."""
+        if asked is None or not self.recipe.evaluation.direct:
+            return {}
+
+        def compute(_writer: Any) -> dict[str, Any]:
+            quiet = model.quiet if model else fresh_quiet(self.loaded, self.recipe)
+            return {
+                name: asked.probabilities(quiet, self.tokenizer, thinking=name == "thinking")
+                for name in ("plain", "thinking")
+            }
+
+        values = self.run.unit(stage, "answers", compute=compute)
+        return {name: mean_interval(found).to_json() for name, found in values.items()}
 
     def _compared(self, asked: dict[str, Any] | None) -> dict[str, Any] | None:
         """Return what the page shows in pairs: the problems that were asked, and the audit."""

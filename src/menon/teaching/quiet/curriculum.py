@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from menon.models.thoughts.layout import Places, ThoughtShape
-from menon.models.thoughts.mixing import mix_hidden, mix_log_probs
 from menon.models.thoughts.passes import TextPass, ThoughtPass, talk_partners, text_pass, think
 from menon.models.thoughts.quiet import QuietModel
 from menon.teaching.quiet.config import QuietConfig
@@ -98,11 +97,5 @@ def mixed_distribution(quiet: QuietModel, text: TextPass, thought: ThoughtPass, 
     """Return log-probabilities of the token after each place, the mean over the P thoughts' mixtures [B, M, V]."""
     after_BMPD = thought.talk_BMPND[:, :, :, 0]
     base_BMPD = talk_partners(text.hidden_BLD, places, 1).expand(after_BMPD.shape)
-    weight_BMP = quiet.head(base_BMPD, after_BMPD)
-    if quiet.settings.mixing == "hidden":
-        logp = quiet.readout.logits(mix_hidden(base_BMPD, after_BMPD, weight_BMP)).float().log_softmax(-1)
-    else:
-        logp = mix_log_probs(
-            quiet.readout.logits(base_BMPD).float(), quiet.readout.logits(after_BMPD).float(), weight_BMP
-        )
+    logp = quiet.mixed(base_BMPD, after_BMPD)[0].log_softmax(-1)
     return logp.logsumexp(2) - torch.log(torch.tensor(float(logp.shape[2])))

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from menon.models.thoughts.attention import thought_attention
 from menon.models.thoughts.layout import Places, ThoughtShape
-from menon.models.thoughts.mixing import mix_hidden, mix_log_probs
 from menon.models.thoughts.passes import talk_partners, text_pass, think
 from menon.models.thoughts.quiet import QuietModel
 from menon.stats.means import mean_interval
@@ -102,17 +101,12 @@ def _scored(
     base_XD = talk_partners(hidden_BLD, places, 1)[:, :, 0][keep]
     after_XPD = talk_BMPND[:, :, :, 0][keep]
     both_XPD = base_XD[:, None].expand(after_XPD.shape)
-    weight_XP = quiet.head(both_XPD, after_XPD)
     rows = torch.arange(len(keep), device=keep.device)[:, None].expand(keep.shape)[keep]
     position_X = places.positions_BM[keep]
     target_X = batch.tokens_BL[rows, position_X + 1]
     logp_text_XV = quiet.readout.logits(base_XD).float().log_softmax(-1)
-    if quiet.settings.mixing == "hidden":
-        logp_XPV = quiet.readout.logits(mix_hidden(both_XPD, after_XPD, weight_XP)).float().log_softmax(-1)
-    else:
-        logp_XPV = mix_log_probs(
-            quiet.readout.logits(both_XPD).float(), quiet.readout.logits(after_XPD).float(), weight_XP
-        )
+    logits_XPV, weight_XP = quiet.mixed(both_XPD, after_XPD)
+    logp_XPV = logits_XPV.log_softmax(-1)
     target_XP = target_X[:, None].expand(logp_XPV.shape[:2])
     found = (
         rows + texts,

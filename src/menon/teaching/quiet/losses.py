@@ -1,8 +1,8 @@
 """The two losses of a thought: the mixed prediction of the true tokens, and REINFORCE on the thought's own tokens.
 
 Sums, not means: a step divides by what it counts over all its slices and forward passes.
-Source: Quiet-STaR (arXiv:2403.09629, sections 4.3 and 4.4). Deviation: entropy and divergence of a thought are part of its
-tokens' advantages, each token carrying what stands from it on, which has the expected gradient of the penalties.
+Source: Quiet-STaR (arXiv:2403.09629, sections 4.3 and 4.4). Deviation: entropy and divergence of a thought are part of
+its tokens' advantages, each token carrying what stands from it on, which has the expected gradient of the penalties.
 """
 
 from dataclasses import dataclass
