@@ -13,7 +13,7 @@ DEV       := $(VENV)/.installed-dev
 INSTALL   := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_FLAGS) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check benchmark reproduce reproduce-star calibration flowcharts base clean
+.PHONY: help demo test check benchmark reproduce reproduce-star calibration flowcharts quiet base clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 22
@@ -51,7 +51,10 @@ check: $(DEV) ## lint, format, types, layers, unit tests
 
 benchmark: $(DEV) ## every benchmark, one JSON object per line
 	@$(INSTALL) -e '.[dev,bench]'
-	@for file in benchmarks/[!_]*.py; do $(BIN)/python $$file --json || exit 1; done
+	@for file in benchmarks/[!_]*.py; do \
+		case $$file in */quiet_star.py) short=--quick ;; *) short= ;; esac; \
+		$(BIN)/python $$file --json $$short || exit 1; \
+	done
 
 reproduce: $(DEV) ## the slow tests and the quickstart from nothing
 	$(BIN)/python -m pytest -m slow
@@ -70,6 +73,10 @@ calibration: $(BASE) ## audit models of known nature; docs/calibration.md and th
 flowcharts: $(BASE) ## chain of thought against a flowchart; pictures of docs/flowcharts.md
 	$(MENON) run flowcharts --out runs/flowcharts
 	cp runs/flowcharts/flowcharts-*.svg docs/img/
+
+quiet: $(BASE) ## Quiet-STaR against its controls, three seeds; pictures of docs/quiet-star.md
+	$(MENON) run quiet --out runs/quiet
+	cp runs/quiet/quiet-*.svg docs/img/
 
 base: $(BASE) ## pre-train the embedded model from nothing
 	$(MENON) run base --out runs/base

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +16,9 @@ from menon.core.errors import ConfigError
 from menon.core.recipe import load_recipe
 from menon.studies.audit.recipe import AuditRecipe
 from menon.studies.calibration.recipe import CalibrationRecipe
-from menon.studies.recipe import Bootstrap, Comparison, Pretrain
+from menon.studies.quiet.recipe import QuietStudy
+from menon.studies.quiet.teach_recipe import QuietStar
+from menon.studies.recipe import STUDIES, Bootstrap, Comparison, Pretrain
 from menon.studies.solve.recipe import SolveRecipe
 from menon.teaching.config import PRESETS, StarConfig
 
@@ -81,6 +84,8 @@ def _accepted(setting: str) -> bool:
         "audit": AuditRecipe,
         "calibration": CalibrationRecipe,
         "solve": SolveRecipe,
+        "quiet": QuietStudy,
+        "quiet-star": QuietStar,
     }.items():
         with suppress(ConfigError):
             load_recipe(name, model, [setting])
@@ -95,7 +100,7 @@ def test_recipes_that_are_shown_parse(document: Path, tmp_path: Path):
             continue
         path = tmp_path / "recipe.toml"
         path.write_text(block, encoding="utf-8")
-        load_recipe(str(path), Comparison if '"comparison"' in block else Bootstrap)
+        load_recipe(str(path), STUDIES[tomllib.loads(block)["study"]])
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda path: path.name)

@@ -11,7 +11,10 @@ from menon.cli.terminal import open_terminal, run_lines
 def run(
     recipe: Annotated[
         str,
-        typer.Argument(metavar="RECIPE", help="quickstart, base, star-arms, star-shapes, flowcharts, or a TOML file."),
+        typer.Argument(
+            metavar="RECIPE",
+            help="quickstart, base, star-arms, star-shapes, flowcharts, quiet, quiet-base, quiet-star, or a TOML file.",
+        ),
     ],
     out: Out = None,
     overrides: Set = None,

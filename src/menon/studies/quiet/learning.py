@@ -4,6 +4,7 @@ A state is saved every `save_every` steps: parameters, optimizer, step, and the 
 goes on from the last one and ends with the same bytes.
 """
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,7 @@ class _Lesson:
         alarms = [_said(step, finding) for step in before for finding in watch.see(step)]
         progress.start("teach", total=recipe.quiet.steps, unit="steps")
         progress.advance(first)
+        began = time.perf_counter()
         for step in teach_quiet(
             self.quiet,
             batch_at,
@@ -105,7 +107,9 @@ class _Lesson:
         ):
             self.curve.append(step.to_json())
             self.run.metric(**step.to_json())
-            progress.advance(1, f"reward {step.reward:.3f}, weight {step.weight:.2f}, {step.tokens} tokens a step")
+            rate = step.tokens / (time.perf_counter() - began)
+            progress.advance(1, f"reward {step.reward:.3f}, weight {step.weight:.2f}, {rate:.0f} tokens/s")
+            began = time.perf_counter()
             for finding in watch.see(step):
                 said = _said(step, finding)
                 alarms.append(said)

@@ -16,7 +16,7 @@ import torch
 from menon.core.errors import ConfigError, DataError, Refused
 from menon.core.progress import Progress, Silent
 from menon.core.recipe import dump_toml, load_recipe
-from menon.core.seeds import content_id
+from menon.core.seeds import content_id, seed_for
 from menon.models.load import Loaded, load_model
 from menon.models.machine import manifest
 from menon.models.thoughts.budget import ThinkingBudget
@@ -213,7 +213,7 @@ class _Teaching:
             for number, batch in enumerate(self.texts.rows_alone(count)):
                 places = every_place(batch.lengths_B, shape)
                 size = (*places.positions_BM.shape, 1, shape.tokens)
-                generator = torch.Generator().manual_seed(number)
+                generator = torch.Generator().manual_seed(seed_for("quiet shown", number))
                 chance = Drawn(places=places, uniforms_BMPK=torch.rand(size, generator=generator))
                 scored = score_texts(quiet, [(batch, chance)], shape, slice_rows=self.recipe.quiet.slice_rows)
                 shown.append(_text(f"held-out text {number + 1}", batch, scored, self.tokenizer))
