@@ -85,16 +85,11 @@ def outcome(folder: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """All variants, each run once to its end and once with kills; where they lie, and what happened."""
-    from small_models import save_small
-
     root = tmp_path_factory.mktemp("killed")
-    texts = [f"The sum of {i} and {i % 7} is {i + i % 7}. --- We add {i % 5} and get {i + i % 5}." for i in range(60)]
-    (root / "texts.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in texts), encoding="utf-8")
-    model = save_small("llama", root / "model", [*texts, "---"], positions=64)
     seed = random.SystemRandom().randrange(2**31)
     alone = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    command = [sys.executable, __file__, str(root), str(model), str(root / "texts.jsonl"), str(seed)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=alone)
+    command = [sys.executable, __file__, str(root), str(seed)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, env=alone)
     assert done.returncode == 0, f"seed {seed}: {done.stderr}"
     return root, json.loads(done.stdout)
 
@@ -216,21 +211,37 @@ def try_variant(
     }
 
 
+def make_material(root: Path) -> None:
+    from small_models import save_small
+
+    texts = [f"The sum of {i} and {i % 7} is {i + i % 7}. --- We add {i % 5} and get {i + i % 5}." for i in range(60)]
+    (root / "texts.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in texts), encoding="utf-8")
+    save_small("llama", root / "model", [*texts, "---"], positions=64)
+
+
 def main() -> None:
     """Run all variants under the first argument and print what happened as one JSON object."""
-    (root, model, texts), seed = map(Path, sys.argv[1:4]), int(sys.argv[4])
+    root, seed = Path(sys.argv[1]), int(sys.argv[2])
     import peft  # noqa: F401  the children import these; here it costs once
     import torch
+    from small_models import save_small  # noqa: F401
     from transformers import AutoModelForCausalLM, LlamaForCausalLM, PreTrainedTokenizerFast  # noqa: F401
 
     import menon.studies.quiet.teach  # noqa: F401
 
     torch.set_num_threads(1)
+    maker = os.fork()  # training a tokenizer starts threads, which a process that forks may not have
+    if not maker:
+        make_material(root)
+        os._exit(0)
+    os.waitpid(maker, 0)
     moments = Moments()
     told = {}
     for variant in VARIANTS:
         rng = random.Random(f"{seed} {variant}")
-        told[variant] = try_variant(moments, root / variant, argv_of(variant, model, texts), THIRDS[variant], rng)
+        told[variant] = try_variant(
+            moments, root / variant, argv_of(variant, root / "model", root / "texts.jsonl"), THIRDS[variant], rng
+        )
     print(json.dumps(told))  # noqa: T201
 
 

@@ -30,7 +30,7 @@ Thoughts = Sequence[tuple[int, ...]]
 
 
 def quiet_with(tokens: int, banned: Sequence[int], **settings: object) -> QuietModel:
-    return tiny_quiet(VOCABULARY, banned, tokens=tokens, talk=2, **settings)
+    return tiny_quiet(VOCABULARY, banned, tokens=tokens, talk=2, **{"initial_weight": 0.5, **settings})
 
 
 def drawn_for(quiet: QuietModel, passes: int) -> Drawn:

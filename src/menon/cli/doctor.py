@@ -23,7 +23,10 @@ from menon.cli.terminal import EXIT_REFUSED, open_terminal
 
 def doctor(
     recipe: Annotated[
-        str | None, typer.Argument(metavar="[RECIPE]", help="Recipe to check, such as quickstart or quiet-star; else --model and --data.")
+        str | None,
+        typer.Argument(
+            metavar="[RECIPE]", help="Recipe to check, such as quickstart or quiet-star; else --model and --data."
+        ),
     ] = None,
     model: Model = None,
     data: Data = None,

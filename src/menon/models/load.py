@@ -58,7 +58,7 @@ def load_model(spec: str, *, device: str = "auto", dtype: str = "auto") -> Loade
     origin = source(spec)
     if isinstance(origin, Path):
         _refuse_unsafe(origin, spec)
-    place = torch.device("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else torch.device(device)
+    place = _place(device)
     kind = {"auto": "auto" if place.type != "cpu" else "float32"}.get(dtype, dtype)
     tokenizer = load_tokenizer(spec)
     try:
@@ -69,6 +69,16 @@ def load_model(spec: str, *, device: str = "auto", dtype: str = "auto") -> Loade
         raise ConfigError(_explain(spec, error)) from error
     model = model.to(place).eval()  # pyright: ignore[reportArgumentType]
     return Loaded(model=model, tokenizer=tokenizer, spec=spec, weights_hash=weights_hash(model))
+
+
+def _place(device: str) -> torch.device:
+    try:
+        place = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    except RuntimeError:
+        place = None
+    if place is None or (place.type == "cuda" and not torch.cuda.is_available()):
+        raise ConfigError(f"device is {device!r}; allowed here: auto, cpu{', cuda' * torch.cuda.is_available()}")
+    return place
 
 
 def load_tokenizer(spec: str) -> Any:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-MEASURED = frozenset({"seconds", "tokens_per_s", "peak_memory_mb"})
+MEASURED = frozenset({"seconds", "cpu_seconds", "tokens_per_s", "peak_memory_mb"})
 
 
 def without_measured(value: Any) -> Any:

@@ -121,7 +121,15 @@ class Pretrain(Section):
 
 
 Recipe = Annotated[
-    Bootstrap | Comparison | Pretrain | AuditRecipe | CalibrationRecipe | FlowchartsRecipe | SolveRecipe | QuietStudy | QuietStar,
+    Bootstrap
+    | Comparison
+    | Pretrain
+    | AuditRecipe
+    | CalibrationRecipe
+    | FlowchartsRecipe
+    | SolveRecipe
+    | QuietStudy
+    | QuietStar,
     Field(discriminator="study"),
 ]
 STUDIES: dict[str, type[Section]] = {

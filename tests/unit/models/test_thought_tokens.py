@@ -67,7 +67,7 @@ def test_a_string_without_tokens():
         start_and_end_ids(tokenizer, start="")
 
 
-def test_unknown_tokens_do_not_count():
+def test_unknown_tokens_are_refused():
     class Narrow:
         unk_token_id = 3
 
@@ -75,6 +75,8 @@ def test_unknown_tokens_do_not_count():
             assert not add_special_tokens
             return {"input_ids": [8 if letter == "(" else 3 for letter in text]}
 
-    assert start_and_end_ids(Narrow(), "(x", "(") == ([8], [8])
+    assert start_and_end_ids(Narrow(), "((", "(") == ([8, 8], [8])
+    with pytest.raises(ConfigError, match=r"no token for the start of a thought, '\(x'"):
+        start_and_end_ids(Narrow(), "(x", "(")
     with pytest.raises(ConfigError, match=r"no token for the end of a thought, '---'"):
         start_and_end_ids(Narrow(), "(")

@@ -37,7 +37,7 @@ def thinker(scale: float = 0.4, **settings: object) -> QuietModel:
     for parameter in model.parameters():
         if parameter.ndim > 1:
             parameter.copy_(scale * torch.randn(parameter.shape, generator=generator))
-    made = ThoughtSettings.model_validate({"tokens": 3, "talk": 2, **settings})
+    made = ThoughtSettings.model_validate({"tokens": 3, "talk": 2, "initial_weight": 0.5, **settings})
     head = MixingHead(16, made.head, initial_weight=made.initial_weight)
     vectors = torch.randn(2, 16, generator=generator)
     return QuietModel(model, ThoughtTokens(vectors[0], vectors[1]), head, made, (0,))

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from menon.core.errors import ConfigError
-from menon.models.thoughts.prefix_attention import prefix_attention
+from menon.models.thoughts.prefix_attention import HiddenKeys, prefix_attention
 
 NAME = "menon_thoughts"
 KeyValue = tuple[Tensor, Tensor]
@@ -37,7 +37,8 @@ class ThoughtState:
 
     `base[layer]` holds keys and values of the text [B, Hkv, L, D]. A call of thoughts has C thoughts per row of the
     batch, at `positions_BC`, with `rows` rows each. In steps, `own[layer]` holds keys and values of the thoughts'
-    earlier rows [B, Hkv, C, T, D], of which `filled` are written.
+    earlier rows [B, Hkv, C, T, D], of which `filled` are written. `reach` keys of the text are looked at, and every
+    thought is known to see the first `low` of them.
     """
 
     mode: Literal["text", "thoughts", "step"]
@@ -48,36 +49,43 @@ class ThoughtState:
     filled: int = 0
     own: dict[int, KeyValue] = field(default_factory=dict)
     reach: int = 0
-    _hidden_keys: dict[tuple[int | None, torch.dtype], tuple[Tensor, Tensor]] = field(default_factory=dict)
+    low: int = 0
+    _bases: dict[tuple[int | None, torch.dtype], Tensor] = field(default_factory=dict)
+    _hidden_keys: dict[tuple[int | None, torch.dtype, int, int], HiddenKeys] = field(default_factory=dict)
 
     def next_row(self) -> None:
         """Go on to the next row of every thought."""
         self.filled += 1
         self._hidden_keys.clear()
+        self._bases = {key: base for key, base in self._bases.items() if key[0] is None}
 
-    def hidden_keys(self, window: int | None, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what is added to scores against the text [B, 1, C, 1, T, reach] and the own rows [T, own rows].
-
-        Zero where a key is seen, minus infinity where not.
-        """
-        key = (window, like.dtype)
+    def hidden_keys(self, window: int | None, like: Tensor) -> HiddenKeys:
+        """Return what is added to scores, for a window of the text or for none."""
+        key = (window, like.dtype, self.filled, self.rows)
         if key not in self._hidden_keys:
-            self._hidden_keys[key] = self._build(window, like)
+            if key[:2] not in self._bases:
+                self._bases[key[:2]] = self._base(window, like)
+            first = self.low if window is None else 0
+            self._hidden_keys[key] = HiddenKeys(base=self._bases[key[:2]], own=self._own(window, like), first=first)
         return self._hidden_keys[key]
 
-    def _build(self, window: int | None, like: Tensor) -> tuple[Tensor, Tensor]:
+    def _base(self, window: int | None, like: Tensor) -> Tensor:
         assert self.positions_BC is not None
-        device = like.device
-        rows_T = torch.arange(self.filled, self.filled + self.rows, device=device)
-        own_T = torch.arange(self.filled + self.rows, device=device)
-        keys_L = torch.arange(self.reach, device=device)
+        keys_L = torch.arange(self.reach, device=like.device)
         after_BCTL = self.positions_BC[:, :, None, None] - keys_L
-        seen_base = after_BCTL >= 0
-        seen_own = rows_T[:, None] >= own_T
+        seen = after_BCTL >= 0
         if window is not None:
-            seen_base = seen_base & (after_BCTL + 1 + rows_T[:, None] < window)
-            seen_own = seen_own & (rows_T[:, None] - own_T < window)
-        return _penalty(seen_base, like)[:, None, :, None], _penalty(seen_own, like)
+            rows_T = torch.arange(self.filled, self.filled + self.rows, device=like.device)
+            seen = seen & (after_BCTL + 1 + rows_T[:, None] < window)
+        return _penalty(seen, like)[:, None, :, None]
+
+    def _own(self, window: int | None, like: Tensor) -> Tensor | None:
+        if window is None and self.rows == 1:
+            return None
+        rows_T = torch.arange(self.filled, self.filled + self.rows, device=like.device)
+        apart_TT = rows_T[:, None] - torch.arange(self.filled + self.rows, device=like.device)
+        seen = apart_TT >= 0
+        return _penalty(seen if window is None else seen & (apart_TT < window), like)
 
 
 def _penalty(seen: Tensor, like: Tensor) -> Tensor:
@@ -231,11 +239,11 @@ def _thoughts(
     q = query.unflatten(2, (-1, rows)).unflatten(1, (heads, -1)).transpose(2, 3)  # [B, Hkv, C, G, T, D]
     if window is not None and window >= state.reach + state.filled + rows:
         window = None
-    penalties = state.hidden_keys(window, q)
+    hidden = state.hidden_keys(window, q)
     if softcap is None and sinks is None:
-        out = prefix_attention(q, base_k, base_v, own_k, own_v, *penalties, scale)
+        out = prefix_attention(q, base_k, base_v, own_k, own_v, hidden, scale)
     else:
-        out = _capped(q, base_k, base_v, own_k, own_v, penalties, scale, softcap, sinks)
+        out = _capped(q, base_k, base_v, own_k, own_v, hidden, scale, softcap, sinks)
     return out.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
@@ -256,7 +264,7 @@ def _capped(
     base_v: Tensor,
     own_k: Tensor,
     own_v: Tensor,
-    penalties: tuple[Tensor, Tensor],
+    hidden: HiddenKeys,
     scale: float,
     softcap: float | None,
     sinks: Tensor | None,
@@ -268,9 +276,8 @@ def _capped(
     scores = torch.cat([base, own], -1)
     if softcap is not None:
         scores = softcap * torch.tanh(scores / softcap)
-    penalty = torch.cat(
-        torch.broadcast_tensors(penalties[0], base)[:1] + torch.broadcast_tensors(penalties[1], own)[:1], -1
-    )
+    own_hidden = scores.new_zeros(()) if hidden.own is None else hidden.own
+    penalty = torch.cat([hidden.base.expand_as(base), own_hidden.expand_as(own)], -1)
     scores = (scores + penalty).transpose(2, 3)  # groups before thoughts, as sinks are per head
     weights = _softmax_with_sinks(scores, sinks, shape[1]).transpose(2, 3)
     base_w, own_w = weights.split([base.shape[-1], own.shape[-1]], -1)

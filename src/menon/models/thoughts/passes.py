@@ -90,26 +90,42 @@ def sample_thoughts(
         temperature: divides the logits; 0 takes the likeliest token.
     """
     batch, count, passes, _ = uniforms_BMPK.shape
-    positions_BC = places.positions_BM.repeat_interleave(passes, dim=1)
-    state = ThoughtState(
-        mode="step",
-        base=_detached(text.base),
-        positions_BC=positions_BC,
-        capacity=shape.tokens,
-        reach=int(places.positions_BM.max()) + 1,
-    )
-    inputs_BCD = quiet.thought_tokens.start.expand(batch, count * passes, -1)
+    reached = {"reach": int(places.positions_BM.max()) + 1, "low": int(places.positions_BM.min()) + 1}
+    base, positions_BC = _detached(text.base), places.positions_BM
+    state = ThoughtState(mode="step", base=base, positions_BC=positions_BC, capacity=1, **reached)
+    inputs_BCD = quiet.thought_tokens.start.expand(batch, count, -1)
     uniforms_BCK = uniforms_BMPK.flatten(1, 2)
     drawn = []
     for step in range(shape.tokens):
         hidden_BCD = _decode(quiet, inputs_BCD, positions_BC + 1 + step, state)
-        logits = quiet.readout.logits(hidden_BCD)
-        ids_BC = draw(logits, uniforms_BCK[:, :, step].to(logits.device), temperature, quiet.banned_ids)
+        if step == 0:  # all thoughts of a place begin with the same row, which is run once
+            hidden_BCD = hidden_BCD.repeat_interleave(passes, 1)
+        logits_BCV = quiet.readout.logits(hidden_BCD)
+        numbers_BC = uniforms_BCK[:, :, step].to(logits_BCV.device)
+        ids_BC = draw(logits_BCV, numbers_BC, temperature, quiet.banned_ids)
         drawn.append(ids_BC)
-        if step + 1 < shape.tokens:
-            inputs_BCD = quiet.embed(ids_BC)
-            state.next_row()
+        if step + 1 == shape.tokens:
+            break
+        if step == 0:
+            positions_BC = positions_BC.repeat_interleave(passes, 1)
+            own = {layer: _spread(pair, passes, shape.tokens) for layer, pair in state.own.items()}
+            state = ThoughtState(
+                mode="step", base=base, positions_BC=positions_BC, capacity=shape.tokens, own=own, **reached
+            )
+        inputs_BCD = quiet.embed(ids_BC)
+        state.next_row()
     return torch.stack(drawn, -1).unflatten(1, (count, passes))
+
+
+def _spread(pair: KeyValue, passes: int, capacity: int) -> KeyValue:
+    """Return buffers of `capacity` rows for every thought, the first row that of its place."""
+    buffers = []
+    for first in pair:
+        batch, heads, count, _, width = first.shape
+        buffer = first.new_empty((batch, heads, count * passes, capacity, width))
+        buffer[:, :, :, :1] = first.repeat_interleave(passes, 2)
+        buffers.append(buffer)
+    return buffers[0], buffers[1]
 
 
 def draw(logits_XV: Tensor, uniforms_X: Tensor, temperature: float, banned_ids: tuple[int, ...] = ()) -> Tensor:
@@ -148,6 +164,7 @@ def think(
         positions_BC=positions_BC,
         rows=shape.rows,
         reach=int(places.positions_BM.max()) + 1,
+        low=int(places.positions_BM.min()) + 1,
     )
     ids_BS = (positions_BC[:, :, None] + 1 + rows_T).flatten(1)
     hidden = _decode(quiet, inputs_BMPTD.flatten(1, 3), ids_BS, state)

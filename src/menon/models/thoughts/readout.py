@@ -1,8 +1,8 @@
 """Log-probabilities from hidden states: the model's own head on the rows that need it, a few rows at a time.
 
-At most `chunk` rows of V logits live at once; the backward pass computes them again. What a family does to its logits
-after the head (a soft cap, a scale) is done here too, and a probe of the model's own forward pass refuses a family
-whose way is unknown. Left out: heads split over devices.
+At most `chunk` rows of V logits live at once; the backward pass computes them again, unless they are few. What a family
+does to its logits after the head (a soft cap, a scale) is done here too, and a probe of the model's own forward pass
+refuses a family whose way is unknown. Left out: heads split over devices.
 Source: the memory argument is that of recomputation, Chen et al. 2016, arXiv:1604.06174; the soft cap is that of
 Gemma 2, arXiv:2408.00118, section 2.
 """
@@ -19,6 +19,7 @@ from menon.models.thoughts.mixing import mix_log_probs
 from menon.models.thoughts.support import evaluating, inner_model
 
 CHUNK_LOGITS = 1 << 24
+KEPT_LOGITS = 1 << 21  # so few are kept for the backward pass: 8 MiB of float32, cheaper than the head once more
 _PROBE_TOKENS = 4
 
 
@@ -139,7 +140,7 @@ class Readout:
     def _by_chunks(
         self, of: Callable[..., Tensor], hiddens: tuple[Tensor, ...], others: tuple[Tensor, ...], chunk: int | None
     ) -> Tensor:
-        """Apply `of` to slices of rows, keeping none of its insides for the backward pass."""
+        """Apply `of` to slices of rows, keeping none of its insides for the backward pass unless they are small."""
         shape = hiddens[0].shape[:-1]
         for other in (*(hidden[..., 0] for hidden in hiddens), *others):
             if other.shape != shape:
@@ -149,7 +150,8 @@ class Readout:
             raise ConfigError(f"chunk is {chunk}; it is a number of rows, at least 1")
         flat = [hidden.reshape(-1, hidden.shape[-1]) for hidden in hiddens] + [other.reshape(-1) for other in others]
         slices = zip(*(tensor.split(rows) for tensor in flat), strict=True)
-        if torch.is_grad_enabled():
+        small = chunk is None and len(flat[0]) * self.vocabulary <= KEPT_LOGITS
+        if torch.is_grad_enabled() and not small:
             parts = [checkpoint(of, *piece, use_reentrant=False, preserve_rng_state=False) for piece in slices]
         else:
             parts = [of(*piece) for piece in slices]

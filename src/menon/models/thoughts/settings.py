@@ -27,5 +27,5 @@ class ThoughtSettings(Section):
     mixing: Literal["hidden", "log_probs"] = Field(
         default="hidden", description="mix hidden states (the official code) or log-probabilities (the paper)"
     )
-    initial_weight: float = Field(default=0.5, gt=0, lt=1, description="mixing weight before training, head `mlp`")
+    initial_weight: float = Field(default=0.1, gt=0, lt=1, description="mixing weight before training, head `mlp`")
     temperature: float = Field(default=1.0, ge=0, description="of the thoughts; 0 takes the likeliest token")

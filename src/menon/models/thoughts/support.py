@@ -261,7 +261,11 @@ def check_positions(model: Any, length: int, shape: ThoughtShape) -> None:
     if limit is None or length + shape.rows <= limit:
         return
     fits = limit - shape.rows
-    remedy = f"cut texts to at most {fits} tokens" if fits > shape.talk else "make the thoughts shorter"
+    remedy = (
+        f"cut texts to at most {fits} tokens (texts.length = {fits})"
+        if fits > shape.talk
+        else "make the thoughts shorter"
+    )
     raise ConfigError(
         f"a text of {length} tokens and a thought of {shape.rows} rows ({shape.tokens} thought tokens, {shape.talk} "
         f"true tokens and 1) need {length + shape.rows} positions, but the model has {limit}; {remedy}"

@@ -81,7 +81,7 @@ def start_and_end_ids(tokenizer: Any, start: str = "---", end: str = "---") -> t
 def _ids(tokenizer: Any, text: str, which: str) -> list[int]:
     ids = [int(index) for index in tokenizer(text, add_special_tokens=False)["input_ids"]] if text else []
     known = [index for index in ids if index != tokenizer.unk_token_id]
-    if not known:
+    if not known or len(known) < len(ids):
         raise ConfigError(
             f"the tokenizer has no token for the {which} of a thought, {text!r}; set `{which}` to a string that it "
             "knows and that stands between two trains of thought, such as '---', a line break or a bracket"

@@ -25,6 +25,7 @@ from menon.teaching.quiet.step import TextBatch
 from menon.teaching.quiet.watch import Watch
 from menon.teaching.train import STATE, load_state, save_state
 
+METRIC = {"stage": "lesson_stage"}  # a line of metrics has a stage of its own, that of the run
 CHECKPOINT, TEACHER = "quiet", "teacher.safetensors"
 
 
@@ -106,7 +107,7 @@ class _Lesson:
             teacher=self._teacher,
         ):
             self.curve.append(step.to_json())
-            self.run.metric(**step.to_json())
+            self.run.metric(**{METRIC.get(name, name): value for name, value in step.to_json().items()})
             rate = step.tokens / (time.perf_counter() - began)
             progress.advance(1, f"reward {step.reward:.3f}, weight {step.weight:.2f}, {rate:.0f} tokens/s")
             began = time.perf_counter()
@@ -132,7 +133,7 @@ class _Lesson:
         step, _ = load_state(self.partial, self.quiet, self.optimizer)
         self.writer.load_draft(self.partial)
         self.curve = [
-            {name: point[name] for name in QuietStep.__dataclass_fields__}
+            {name: point[METRIC.get(name, name)] for name in QuietStep.__dataclass_fields__}
             for point in self.writer.metrics_so_far()
             if "reward_std" in point
         ]

@@ -95,7 +95,12 @@ def gather_texts(recipe: QuietStar, tokenizer: Any, progress: Progress) -> Texts
 def _own_text(recipe: QuietStar, tokenizer: Any, pad: int) -> Texts:
     """Draw new documents of the kind that the embedded model was pre-trained on; held-out ones by their number."""
     corpus = Corpus("quiet")
-    mixture = Mixture(hard=dict.fromkeys(("addition", "chain", "facts"), HARD))
+    kinds = {kind: share for kind, share in Mixture().kinds.items() if kind != "direct"}
+    rest = sum(kinds.values()) / (1 - recipe.texts.direct) if recipe.texts.direct < 1 else float("inf")
+    mixture = Mixture(
+        kinds={**{kind: share / rest for kind, share in kinds.items()}, "direct": recipe.texts.direct},
+        hard=dict.fromkeys(("addition", "chain", "facts"), HARD),
+    )
     rows: list[Window] = []
     for index in range(recipe.texts.generated):
         document = corpus.document(index, mixture)

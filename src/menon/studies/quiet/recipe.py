@@ -40,16 +40,21 @@ class QuietStudy(Section):
 
     @model_validator(mode="after")
     def _check_arms(self) -> Self:
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ConfigError(f"seeds need different numbers, at least one; got {list(self.seeds)}")
         names = [arm.name for arm in self.arms]
         if not names or len(set(names)) < len(names):
             raise ConfigError(f"arms need different names, at least one; got {', '.join(names) or 'none'}")
+        if self.arms[0].plain or any(arm.plain and arm.length for arm in self.arms):
+            raise ConfigError("the first arm is the method, and only arms that think have a length; move the plain arm")
         for arm in self.arms:
             try:
                 self.settings_of(arm)
             except ValidationError as error:
                 first = error.errors()[0]
                 place = ".".join(map(str, first["loc"]))
-                raise ConfigError(f"arm {arm.name!r}: {place}: {first['msg'].removeprefix('Value error, ')}") from None
+                said = first["msg"].removeprefix("Value error, ")
+                raise ConfigError(f"arm {arm.name!r}: {f'{place}: ' if place else ''}{said}") from None
         return self
 
     def settings_of(self, arm: QuietArm) -> tuple[ThoughtSettings, QuietConfig]:

@@ -1,7 +1,10 @@
 """Section `[base]` of the recipe `quiet`: the tiny model that can reason about permutations but mostly does not."""
 
-from pydantic import Field
+from typing import Self
 
+from pydantic import Field, model_validator
+
+from menon.core.errors import ConfigError
 from menon.core.recipe import Section
 from menon.problems.permutations import CHAIN
 
@@ -20,3 +23,9 @@ class BaseSettings(Section):
     width: int = Field(default=64, ge=8)
     layers: int = Field(default=2, ge=1)
     heads: int = Field(default=4, ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.width % (2 * self.heads):
+            raise ConfigError(f"base.width = {self.width} must be a multiple of 2 x base.heads = {2 * self.heads}")
+        return self

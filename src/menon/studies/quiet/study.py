@@ -43,6 +43,7 @@ from menon.teaching.rows import Row
 from menon.teaching.train import train
 
 PLAIN_ROWS = 64  # rows of a step of the plain language model
+SHARES = ("answer_accuracy_text", "answer_accuracy_mixed", "right_tokens", "right_thoughts")
 PLAIN = ("answer_accuracy_text", "answer_nll_text", "other_nll_text")
 SUMMED = (
     "answer_accuracy_text", "answer_accuracy_mixed", "answer_nll_text", "answer_nll_mixed", "right_tokens",
@@ -68,6 +69,7 @@ class _Study:
         self.run, self.recipe, self.progress = run, recipe, progress
         self.tokenizer = build_tokenizer()
         self.moves = recipe.base.moves
+        self.examining = 0.0  # processor seconds
 
     def report(self, command: str) -> dict[str, Any]:
         bases = {seed: self._base(seed) for seed in self.recipe.seeds}
@@ -106,15 +108,16 @@ class _Study:
 
     def _arm(self, arm: QuietArm, seed: int) -> dict[str, Any]:
         def compute(writer: Any) -> dict[str, Any]:
-            began = time.process_time()
             thoughts, config = self.recipe.settings_of(arm)
             model = load_model(str(self._base_folder(seed)), dtype="float32").model
             quiet = make_quiet(model, self.tokenizer, thoughts)
             before = self._evaluate(quiet, seed, self.recipe.test_rows)
             curve = [_point(0, 0.0, self._measures(before, quiet))] if not arm.plain else []
+            self.examining, began = 0.0, time.process_time()
             steps = self._plain(quiet, config, seed, arm) if arm.plain else self._think(quiet, config, seed, arm, curve)
-            # CPU time is measured, so it is a metric and no part of the unit's value.
-            self.run.metric(arm=arm.name, seed=seed, cpu_seconds=round(time.process_time() - began, 1))
+            # CPU time is measured, so it is a metric and no part of the unit's value; probes on the way do not count.
+            spent = time.process_time() - began - self.examining
+            self.run.metric(arm=arm.name, seed=seed, cpu_seconds=round(spent, 3))
             after = self._evaluate(quiet, seed, self.recipe.test_rows)
             hardness = -before.all.logp_text_X
             return {
@@ -168,12 +171,14 @@ class _Study:
         return config.steps
 
     def _evaluate(self, quiet: QuietModel, seed: int, rows: int) -> "_Answers":
+        began = time.process_time()
         held_out = held_out_rows(rows, seed, n=self.moves)
         shape = ThoughtShape(tokens=quiet.settings.tokens, talk=1)
         passes = self.recipe.test_thoughts
         answers = score_texts(quiet, _at_equals(held_out, shape, passes, seed), shape)
         others = score_texts(quiet, _elsewhere(held_out, shape, passes, seed), shape)
         keep = ~np.isin(_place_key(others), _place_key(answers))
+        self.examining += time.process_time() - began
         return _Answers(held_out=held_out, answers=answers, other=others.where(keep), all=others)
 
     def _measures(self, found: "_Answers", quiet: QuietModel, *, plain: bool = False) -> dict[str, float | None]:
@@ -269,14 +274,14 @@ def _arm_json(arm: QuietArm, recipe: QuietStudy, runs: list[dict[str, Any]]) -> 
         "steps": runs[0]["steps"],
         "cpu_seconds": float(np.mean(seconds)) if seconds else None,
         "runs": [{k: v for k, v in run.items() if k not in ("curve", "by_hardness")} for run in runs],
-        "summary": {name: _over_seeds([run[name] for run in runs]) for name in SUMMED},
-        "before": {name: _over_seeds([run["before"][name] for run in runs]) for name in SUMMED},
+        "summary": {name: _over_seeds([run[name] for run in runs], share=name in SHARES) for name in SUMMED},
+        "before": {name: _over_seeds([run["before"][name] for run in runs], share=name in SHARES) for name in SUMMED},
         "curve": _mean_curve([run["curve"] for run in runs]),
         "by_hardness": _mean_hardness([run["by_hardness"] for run in runs]),
     }
 
 
-def _over_seeds(values: list[float | None]) -> dict[str, float | None] | None:
+def _over_seeds(values: list[float | None], *, share: bool = False) -> dict[str, float | None] | None:
     known = [value for value in values if value is not None]
     if not known:
         return None
@@ -284,8 +289,8 @@ def _over_seeds(values: list[float | None]) -> dict[str, float | None] | None:
     finite = bool(np.isfinite(interval.low))
     return {
         "value": interval.value,
-        "low": interval.low if finite else None,
-        "high": interval.high if finite else None,
+        "low": None if not finite else max(0.0, interval.low) if share else interval.low,
+        "high": None if not finite else min(1.0, interval.high) if share else interval.high,
     }
 
 

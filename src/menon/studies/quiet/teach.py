@@ -23,6 +23,7 @@ from menon.models.thoughts.budget import ThinkingBudget
 from menon.models.thoughts.layout import every_place
 from menon.models.thoughts.quiet import QuietModel, make_quiet
 from menon.models.thoughts.saving import load_quiet
+from menon.models.thoughts.support import set_dropout_off
 from menon.reports.quiet_page import write_quiet_page
 from menon.sampling.asking import Graded
 from menon.sampling.local import LocalSampler
@@ -90,6 +91,12 @@ def diagnose_quiet(recipe: QuietStar, out: Path | None, progress: Progress) -> Q
 def fresh_quiet(loaded: Loaded, recipe: QuietStar) -> QuietModel:
     """Give the model new thought vectors and a new mixing head, and an adapter where the recipe asks for one."""
     model: Any = loaded.model
+    broken = next((name for name, p in model.named_parameters() if not bool(torch.isfinite(p).all())), None)
+    if broken:
+        raise ConfigError(
+            f"{recipe.model!r} has weights that are not finite ({broken}); load it with --set dtype=float32, or "
+            "copy or save it again"
+        )
     if recipe.quiet.lora_rank:
         model = with_adapter(model, recipe.quiet, recipe.model, recipe.seed)
     return make_quiet(model, loaded.tokenizer, recipe.thoughts)
@@ -105,6 +112,8 @@ class _Teaching:
         self.run, self.recipe, self.progress = run, recipe, progress
         self.begun = False
         self.loaded: Loaded = load_model(recipe.model, device=recipe.device, dtype=recipe.dtype)
+        if changed := set_dropout_off(self.loaded.model):
+            progress.say(f"dropout is off: {len(changed)} settings were above 0 (such as {changed[0]})")
         self.tokenizer = self.loaded.tokenizer
         self.texts: Texts = gather_texts(recipe, self.tokenizer, progress)
 

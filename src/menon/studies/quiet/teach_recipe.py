@@ -27,6 +27,9 @@ class QuietTexts(Section):
     learn: Literal["all", "answers"] = Field(default="all", description="tokens that count: all, or those of answers")
     held_out: float = Field(default=0.05, gt=0, lt=0.9, description="share of the texts that is only evaluated on")
     generated: int = Field(default=4000, ge=10, description="documents drawn of the embedded model's own text")
+    direct: float = Field(
+        default=0.06, ge=0, le=1, description="share of those that answer without working; pre-training had 0.06"
+    )
 
 
 class QuietEvaluation(Section):
@@ -52,7 +55,7 @@ class QuietStar(Section):
     model: str = "menon:base"
     seed: int = 0
     device: str = "auto"
-    dtype: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     save_every: int = Field(default=25, ge=0, description="optimizer steps between saved training states; 0 saves none")
     texts: QuietTexts = QuietTexts()
     thoughts: ThoughtSettings = ThoughtSettings()
@@ -69,13 +72,13 @@ class QuietStar(Section):
                 f"texts.length = {self.texts.length} is too short for thoughts.talk = {self.thoughts.talk}: "
                 f"a row needs {self.thoughts.talk + 2} tokens or more"
             )
-        if self.model.startswith(("http://", "https://", "recorded:", "scripted:")):
+        if self.model.startswith(("http://", "https://", "endpoint:", "recorded:", "scripted:")):
             raise ConfigError(
                 f"cannot teach {self.model!r}: it has no weights here; give a folder, a Hugging Face id or menon:base"
             )
-        if self.quiet.curriculum and self.quiet.curriculum[0] > 4 * self.thoughts.tokens:
+        if self.quiet.curriculum and self.quiet.curriculum[-1] != self.thoughts.tokens:
             raise ConfigError(
-                f"quiet.curriculum starts at {self.quiet.curriculum[0]} tokens; set thoughts.tokens to its last length "
-                f"(now {self.thoughts.tokens}), which is the one that the saved model thinks with"
+                f"quiet.curriculum ends at {self.quiet.curriculum[-1]} tokens and thoughts.tokens is "
+                f"{self.thoughts.tokens}, with which the saved model thinks; make them equal"
             )
         return self

@@ -6,6 +6,7 @@ the whole mixed distribution of the thinking one (a Kullback-Leibler divergence 
 variance and needs no reward. Each stage has an equal share of the steps.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from menon.models.thoughts.passes import TextPass, ThoughtPass, talk_partners, t
 from menon.models.thoughts.quiet import QuietModel
 from menon.teaching.quiet.config import QuietConfig
 from menon.teaching.quiet.losses import text_log_probs
-from menon.teaching.quiet.step import Drawn, Sums, TextBatch, sample, slices
+from menon.teaching.quiet.step import Drawn, Sums, TextBatch, sample, slices, talk_weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,17 +64,16 @@ def distil_gradients(
     """Add the gradient of one step of the stage without thoughts.
 
     The loss is `text` x mean text loss + `talk` x mean divergence (nats) of the plain prediction after each place from
-    the mixed prediction of `teacher`, averaged over its P thoughts.
+    the mixed prediction of `teacher`, averaged over its P thoughts and weighted as the predicted token is.
     """
     sums = Sums()
     text_count = sum(float(batch.weights_BL[:, 1:].sum()) for batch in batches)
-    places_count = max(1, sum(chance.places.count for chance in drawn))
+    counted = sum(float(talk_weights(batch, d.places, 1).sum()) for batch, d in zip(batches, drawn, strict=True))
     for batch, chance in zip(batches, drawn, strict=True):
         text = text_pass(quiet, batch.tokens_BL)
         logp_BL = text_log_probs(quiet, text, batch.tokens_BL)
         nll = -(logp_BL * batch.weights_BL[:, 1:]).sum()
-        loss = config.text * nll / text_count
-        away = torch.zeros((), device=batch.tokens_BL.device)
+        leaf, away = text.leaf(), 0.0
         with torch.no_grad():
             taught = text_pass(teacher, batch.tokens_BL)
         for part, uniforms in slices(chance, shape, config.slice_rows):
@@ -81,14 +81,16 @@ def distil_gradients(
                 thoughts = sample(teacher, taught, part, shape, uniforms)
                 thought = think(teacher, taught, batch.tokens_BL, part, thoughts, shape)
                 goal_BMV = mixed_distribution(teacher, taught, thought, part)
-            own_BMD = talk_partners(text.hidden_BLD, part, 1)[:, :, 0]
+            own_BMD = talk_partners(leaf.hidden_BLD, part, 1)[:, :, 0]
             own_BMV = quiet.readout.logits(own_BMD).float().log_softmax(-1)
             each_BM = functional.kl_div(own_BMV, goal_BMV, reduction="none", log_target=True).sum(-1)
-            away = away + each_BM.masked_fill(~part.valid_BM, 0.0).sum()
-        (loss + config.talk * away / places_count).backward()
+            divergence = (each_BM * talk_weights(batch, part, 1)[:, :, 0]).sum()
+            (config.talk * divergence / max(counted, 1e-12)).backward()
+            away += float(divergence.detach())
+        text.backward(leaf, config.text * nll / max(text_count, 1e-12))
         sums.add(
             text_nll=nll.detach(), text_count=batch.weights_BL[:, 1:].sum(), tokens=batch.lengths_B.sum(),
-            talk_nll=away.detach(), talk_count=chance.places.count,
+            talk_nll=away, talk_count=talk_weights(batch, chance.places, 1).sum(),
         )  # fmt: skip
     return sums
 
@@ -98,4 +100,4 @@ def mixed_distribution(quiet: QuietModel, text: TextPass, thought: ThoughtPass, 
     after_BMPD = thought.talk_BMPND[:, :, :, 0]
     base_BMPD = talk_partners(text.hidden_BLD, places, 1).expand(after_BMPD.shape)
     logp = quiet.mixed(base_BMPD, after_BMPD)[0].log_softmax(-1)
-    return logp.logsumexp(2) - torch.log(torch.tensor(float(logp.shape[2])))
+    return logp.logsumexp(2) - math.log(logp.shape[2])

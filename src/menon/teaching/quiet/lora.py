@@ -1,6 +1,7 @@
 """A LoRA adapter under a thinking model: only the adapter, the thought vectors and the mixing head learn."""
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -34,6 +35,6 @@ def with_adapter(model: Any, config: QuietConfig, name: str, *names: str | int) 
             target_modules="all-linear",
             task_type="CAUSAL_LM",
             lora_dropout=0.0,
-            base_model_name_or_path=name,
+            base_model_name_or_path=str(Path(name).resolve()) if Path(name).exists() else name,
         )
         return peft.get_peft_model(model, adapter)

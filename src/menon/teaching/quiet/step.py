@@ -18,6 +18,8 @@ from menon.teaching.quiet.config import QuietConfig
 from menon.teaching.quiet.losses import Talk, mixed_predictions, policy_loss, talk_loss, text_log_probs
 from menon.teaching.quiet.reward import advantages, rewards
 
+SAMPLED_TOGETHER = 4  # slices; a row that is only sampled keeps a small part of what one with gradient keeps
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextBatch:
@@ -93,8 +95,7 @@ def accumulate_gradients(
         logp_BL = text_log_probs(quiet, text, batch.tokens_BL)
         leaf = text.leaf()
         reference_text = _reference_text(reference, batch) if reference is not None else None
-        for part, uniforms in slices(chance, shape, config.slice_rows):
-            thoughts = sample(quiet, leaf, part, shape, uniforms)
+        for part, thoughts in _sampled(quiet, leaf, chance, config, shape):
             thought = think(quiet, leaf, batch.tokens_BL, part, thoughts, shape)
             talk = mixed_predictions(quiet, leaf, batch.tokens_BL, part, thought)
             loss = _thought_loss(
@@ -106,6 +107,20 @@ def accumulate_gradients(
         sums.add(text_nll=nll.detach(), text_count=batch.weights_BL[:, 1:].sum(), tokens=batch.lengths_B.sum())
         text.backward(leaf, config.text * nll / counts["text"])
     return sums
+
+
+def _sampled(
+    quiet: QuietModel, text: TextPass, chance: Drawn, config: QuietConfig, shape: ThoughtShape
+) -> Iterator[tuple[Places, Tensor]]:
+    """Cut the places into slices with their thoughts; those of `SAMPLED_TOGETHER` slices are sampled at once."""
+    for group, uniforms in slices(chance, shape, SAMPLED_TOGETHER * config.slice_rows):
+        thoughts_BMPK = sample(quiet, text, group, shape, uniforms)
+        drawn = Drawn(places=group, uniforms_BMPK=uniforms)
+        done = 0
+        for part, numbers in slices(drawn, shape, config.slice_rows):
+            count = numbers.shape[1]
+            yield part, thoughts_BMPK[:, done : done + count]
+            done += count
 
 
 def sample(quiet: QuietModel, text: TextPass, places: Places, shape: ThoughtShape, uniforms_BMPK: Tensor) -> Tensor:
