@@ -56,9 +56,10 @@ benchmark: $(DEV) ## every benchmark, one JSON object per line
 		$(BIN)/python $$file --json $$short || exit 1; \
 	done
 
-reproduce: $(DEV) ## the slow tests and the quickstart from nothing
+reproduce: $(DEV) ## the slow tests, the quickstart and Quiet-STaR with its controls, from nothing
 	$(BIN)/python -m pytest -m slow
 	$(MENON) run quickstart --out runs/reproduce --fresh
+	$(MENON) run quiet --out runs/reproduce-quiet --fresh
 
 reproduce-star: $(BASE) ## the table and picture of docs/star.md
 	$(MENON) run star-arms --out runs/star-arms

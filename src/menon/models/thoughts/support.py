@@ -236,17 +236,6 @@ def set_dropout_off(model: nn.Module) -> list[str]:
     return changed
 
 
-def check_dropout_off(model: nn.Module) -> None:
-    """Raise `ConfigError` when anything in the model would draw at random in training."""
-    if found := [(name, getattr(holder, attribute)) for name, holder, attribute in _chances(model)]:
-        name, value = found[0]
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        raise ConfigError(
-            f"dropout is on ({name} = {value}{more}), so thoughts would be sampled by another model than the one that "
-            "learns; call menon.models.thoughts.support.set_dropout_off(model), or set it to 0 in config.json"
-        )
-
-
 def _table(plain: Any) -> int | None:
     return getattr(plain.config.get_text_config(), "max_position_embeddings", None)
 
