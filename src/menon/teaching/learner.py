@@ -5,16 +5,13 @@ sharded models; they are loaded and saved by the same calls, but only one proces
 """
 
 import copy
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from menon.core.errors import ConfigError
 from menon.core.seeds import seed_for
+from menon.models.adapters import peft_package, with_lora
 from menon.models.load import Loaded, load_model, save_model
 from menon.sampling.local import LocalSampler
 from menon.store import atomic_directory, atomic_remove
@@ -73,7 +70,7 @@ class Learner:
 
     def _load(self, folder: Path) -> Any:
         if (folder / "adapter_config.json").exists():
-            with _peft() as peft:
+            with peft_package() as peft:
                 return peft.PeftModel.from_pretrained(copy.deepcopy(self.base.model), folder).merge_and_unload().eval()
         dtype = str(self.base.model.dtype).removeprefix("torch.")
         return load_model(str(folder), device=str(self.base.device), dtype=dtype).model
@@ -84,9 +81,10 @@ class Learner:
             return copy.deepcopy(self.base.model if star.restart else self._model())
         base = copy.deepcopy(self.base.model)
         if star.restart or self._folder is None:
-            return _with_lora(base, star, names)
+            # A resumed round has to begin with the same adapter.
+            return with_lora(base, rank=star.lora_rank, alpha=star.lora_alpha, seed=seed_for("lora", *names))
         # Going on means training the same adapter further, so that every checkpoint is one adapter of the base.
-        with _peft() as peft:
+        with peft_package() as peft:
             return peft.PeftModel.from_pretrained(base, self._folder, is_trainable=True)
 
     def fit(
@@ -140,30 +138,3 @@ class Learner:
         atomic_remove(partial)
         model = model.merge_and_unload() if star.lora_rank else model
         self._current, self._loaded_folder, self._folder = model.eval(), folder, folder
-
-
-def _with_lora(model: Any, star: StarConfig, names: Sequence[str | int]) -> Any:
-    with _peft() as peft, torch.random.fork_rng(devices=[]):
-        config = peft.LoraConfig(
-            r=star.lora_rank,
-            lora_alpha=star.lora_alpha,
-            target_modules="all-linear",
-            task_type="CAUSAL_LM",
-            lora_dropout=0.0,
-        )
-        torch.manual_seed(seed_for("lora", *names))  # a resumed round has to begin with the same adapter
-        return peft.get_peft_model(model, config)
-
-
-@contextmanager
-def _peft() -> Iterator[Any]:
-    try:
-        import peft
-    except ImportError as error:
-        raise ConfigError(
-            "star.lora_rank needs the package peft: pip install 'menon[train]', or set it to 0"
-        ) from error
-    with warnings.catch_warnings():
-        # peft asks transformers for a name that transformers 5 has deprecated.
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-        yield peft

@@ -8,9 +8,6 @@ caller who knows what else belongs into the folder.
 
 import hashlib
 import json
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +18,7 @@ from torch import Tensor, nn
 
 from menon.core.errors import ConfigError
 from menon.core.recipe import Section
+from menon.models.adapters import peft_package
 from menon.models.load import EMBEDDED, Loaded, load_model, save_model, weights_hash
 from menon.models.thoughts.mixing import MixingHead
 from menon.models.thoughts.quiet import QuietModel
@@ -64,7 +62,7 @@ def save_quiet(folder: Path, quiet: QuietModel, tokenizer: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if hasattr(quiet.model, "peft_config"):
         _name_base(quiet.model)
-        with _peft():
+        with peft_package():
             save_model(folder, quiet.model, tokenizer)
     else:
         save_model(folder, quiet.model, tokenizer)
@@ -193,7 +191,7 @@ def _load_adapter(folder: Path, device: str, dtype: str, trainable: bool) -> Loa
     folder = folder.expanduser()
     base = load_model(_base_name(folder / ADAPTER), device=device, dtype=dtype)
     try:
-        with _peft() as peft:
+        with peft_package() as peft:
             model = peft.PeftModel.from_pretrained(base.model, folder, is_trainable=trainable).eval()
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ConfigError(f"the adapter in {str(folder)!r} does not fit its base {base.spec!r}: {error}") from error
@@ -222,15 +220,3 @@ def _name_base(model: Any) -> None:
                 "the model under the adapter has no name, so the adapter could not be loaded again; save the base "
                 "model to a folder, load it from there, and put the adapter on that"
             )
-
-
-@contextmanager
-def _peft() -> Iterator[Any]:
-    try:
-        import peft
-    except ImportError as error:
-        raise ConfigError("a LoRA adapter needs the package peft: pip install 'menon[train]'") from error
-    with warnings.catch_warnings():
-        # peft asks transformers for a name that transformers 5 has deprecated.
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-        yield peft

@@ -17,6 +17,7 @@ from menon.core.errors import ConfigError, DataError, Refused
 from menon.core.progress import Progress, Silent
 from menon.core.recipe import dump_toml, load_recipe
 from menon.core.seeds import content_id, seed_for
+from menon.models.adapters import with_lora
 from menon.models.load import Loaded, load_model
 from menon.models.machine import manifest
 from menon.models.thoughts.budget import ThinkingBudget
@@ -38,7 +39,6 @@ from menon.studies.quiet.teach_recipe import QuietStar
 from menon.studies.runner import weights_file_hash
 from menon.teaching.quiet.doctor import QuietDoctorReport, examine_quiet
 from menon.teaching.quiet.evaluate import Scored, by_hardness, score_texts, summarise
-from menon.teaching.quiet.lora import with_adapter
 from menon.teaching.quiet.step import Drawn, TextBatch, draw_chance
 
 
@@ -98,7 +98,14 @@ def fresh_quiet(loaded: Loaded, recipe: QuietStar) -> QuietModel:
             "copy or save it again"
         )
     if recipe.quiet.lora_rank:
-        model = with_adapter(model, recipe.quiet, recipe.model, recipe.seed)
+        folder = Path(recipe.model)
+        model = with_lora(
+            model,
+            rank=recipe.quiet.lora_rank,
+            alpha=recipe.quiet.lora_alpha,
+            seed=seed_for("quiet lora", recipe.seed),
+            base=str(folder.resolve()) if folder.exists() else recipe.model,
+        )
     return make_quiet(model, loaded.tokenizer, recipe.thoughts)
 
 
