@@ -85,7 +85,7 @@ def test_solve_thinks_and_shows_the_thoughts_beside_the_answer(menon: Menon, mod
         assert line.strip().startswith(repr(one["token"]))
         assert line.endswith(repr(one["thought"]))
         assert f"{one['weight']:.2f}" in line
-    assert "".join(one["token"] for one in said["tokens"]).removesuffix("</s>") == said["text"]
+    assert "".join(one["token"] for one in said["tokens"] if one["token"] not in ("<s>", "</s>")) == said["text"]
 
 
 def test_thoughts_change_the_answer_as_generate_says(menon: Menon, models: Path):
