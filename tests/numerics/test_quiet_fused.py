@@ -46,12 +46,13 @@ def literal(tensors: list[Tensor], base_hidden: Tensor, own_hidden: Tensor, scal
 @pytest.mark.parametrize("fused", [True, False])
 def test_both_ways_are_one_softmax(monkeypatch: pytest.MonkeyPatch, name: str, window: int | None, fused: bool):
     tensors, base_hidden, own_hidden = case(name, window)
-    if fused and not module.can_fuse(tensors[0], *tensors[1:3], tensors[4]):
+    q, base_k, base_v, own_k, own_v = tensors
+    if fused and not module.can_fuse(q, base_k, base_v, own_v):
         pytest.skip("this build of torch has no kernel that can be fused")
     if not fused:
         monkeypatch.setattr(module, "can_fuse", lambda *_: False)
     hidden = HiddenKeys(base=base_hidden, own=own_hidden, first=0)
-    found = prefix_attention(*tensors, hidden, 0.3)
+    found = prefix_attention(q, base_k, base_v, own_k, own_v, hidden, 0.3)
     wanted = literal(tensors, base_hidden, own_hidden, 0.3)
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
     direction = torch.randn(found.shape, generator=torch.Generator().manual_seed(1))

@@ -119,6 +119,7 @@ def test_an_unknown_study_is_refused(tmp_path: Path):
 def test_the_doctor_looks_at_what_teaching_would_do():
     assert doctor_recipe(None, model="some/model", data="d.jsonl", overrides=[]) == taught(data="d.jsonl")
     quick = doctor_recipe("quickstart", model="some/model", data=None, overrides=["star.rounds=9"])
+    assert isinstance(quick, Bootstrap)
     assert (quick.model, quick.star.rounds) == ("some/model", 9)
     with pytest.raises(ConfigError):
         doctor_recipe("base", model=None, data=None, overrides=[])

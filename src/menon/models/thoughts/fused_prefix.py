@@ -100,7 +100,7 @@ class _FusedPrefix(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor):
+    def backward(ctx: Any, *grads: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
         (d_out,) = grads
         q, base_k, base_v, own_k, own_v, mask, own_hidden, out, lse = ctx.saved_tensors
         sizes = q.shape[2:5]

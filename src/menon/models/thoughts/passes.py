@@ -90,9 +90,9 @@ def sample_thoughts(
         temperature: divides the logits; 0 takes the likeliest token.
     """
     batch, count, passes, _ = uniforms_BMPK.shape
-    reached = {"reach": int(places.positions_BM.max()) + 1, "low": int(places.positions_BM.min()) + 1}
+    reach, low = int(places.positions_BM.max()) + 1, int(places.positions_BM.min()) + 1
     base, positions_BC = _detached(text.base), places.positions_BM
-    state = ThoughtState(mode="step", base=base, positions_BC=positions_BC, capacity=1, **reached)
+    state = ThoughtState(mode="step", base=base, positions_BC=positions_BC, capacity=1, reach=reach, low=low)
     inputs_BCD = quiet.thought_tokens.start.expand(batch, count, -1)
     uniforms_BCK = uniforms_BMPK.flatten(1, 2)
     drawn = []
@@ -110,7 +110,13 @@ def sample_thoughts(
             positions_BC = positions_BC.repeat_interleave(passes, 1)
             own = {layer: _spread(pair, passes, shape.tokens) for layer, pair in state.own.items()}
             state = ThoughtState(
-                mode="step", base=base, positions_BC=positions_BC, capacity=shape.tokens, own=own, **reached
+                mode="step",
+                base=base,
+                positions_BC=positions_BC,
+                capacity=shape.tokens,
+                own=own,
+                reach=reach,
+                low=low,
             )
         inputs_BCD = quiet.embed(ids_BC)
         state.next_row()

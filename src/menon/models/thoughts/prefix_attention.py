@@ -93,7 +93,7 @@ class _PrefixAttention(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor):
+    def backward(ctx: Any, *grads: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
         (d_out,) = grads
         q, base_k, base_v, own_k, own_v, base_hidden, own_hidden, out, lse = ctx.saved_tensors
         base, own = _scores(q, base_k, own_k, base_hidden, own_hidden, ctx.first, ctx.scale)
