@@ -129,8 +129,8 @@ def summarise(scored: Scored) -> dict[str, Any]:
         "nll_text": _interval(-scored.logp_text_X, texts),
         "nll_mixed": _interval(-scored.logp_mixed_XP.mean(1), texts),
         "gain": _interval(scored.gain_X, texts),
-        "accuracy_text": _interval(scored.right_text_X, texts),
-        "accuracy_mixed": _interval(scored.right_mixed_XP.mean(1), texts),
+        "accuracy_text": _interval(scored.right_text_X, texts, share=True),
+        "accuracy_mixed": _interval(scored.right_mixed_XP.mean(1), texts, share=True),
         "weight": float(scored.weight_XP.mean()),
         "by_hardness": by_hardness(scored),
     }
@@ -186,11 +186,11 @@ def renormalised_answer_probability(
     return torch.stack([part.sum() for part in parts]).exp()
 
 
-def _interval(values: np.ndarray, clusters: np.ndarray) -> dict[str, float | None]:
+def _interval(values: np.ndarray, clusters: np.ndarray, *, share: bool = False) -> dict[str, float | None]:
     interval = mean_interval(values.astype(np.float64), clusters)
     known = np.isfinite(interval.low)  # one text alone has no interval
     return {
         "value": interval.value,
-        "low": interval.low if known else None,
-        "high": interval.high if known else None,
+        "low": None if not known else max(0.0, interval.low) if share else interval.low,
+        "high": None if not known else min(1.0, interval.high) if share else interval.high,
     }
