@@ -17,6 +17,7 @@ MAY_IMPORT_HEAVY = (
     "sampling/kv_store.py",
     "sampling/thinking.py",
     "teaching/",
+    "tracing/",
     "studies/quiet/",  # the experiment's own tiny model; its recipes and settings load without
 )
 

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 import menon
-from menon.cli import audit, doctor, env, grade, problems, run, solve, teach
+from menon.cli import audit, doctor, env, grade, problems, run, solve, teach, trace
 from menon.cli.options import Verbs
 from menon.cli.terminal import EXIT_DONE, EXIT_HELP, EXIT_STOPPED, EXIT_USAGE, tell_error, write_json
 
-RESUMABLE = ("run", "teach", "audit", "solve")
+RESUMABLE = ("run", "teach", "audit", "solve", "trace")
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 # Rich markup would load rich for every --help, which alone takes longer than everything else.
@@ -30,6 +30,7 @@ app.command("doctor", short_help="Can teaching work here?")(doctor.doctor)
 app.add_typer(teach.app, name="teach", short_help="Teach a model to reason.")
 app.command("solve", short_help="Solve by executing a strategy as a flowchart.")(solve.solve)
 app.command("audit", short_help="Does a model reason, or does it recite?")(audit.audit)
+app.command("trace", short_help="Which training documents did an answer come from?")(trace.trace)
 app.command("grade", short_help="Grade stored completions again; --audit compares two graders.")(grade.grade)
 app.add_typer(problems.app, name="problems", short_help="List, show or make problems.")
 app.command("env", short_help="Versions, device, memory, disk.")(env.env)

@@ -144,6 +144,10 @@ def run_lines(report: Mapping[str, Any]) -> list[str]:
 
         told = quiet_study_lines if report["study"] == "quiet" else quiet_star_lines
         return [*told(report), f"report: {where}"]
+    if report.get("study") == "trace":
+        from menon.reports.trace_terminal import trace_lines
+
+        return trace_lines(report, where)
     if report.get("study", "bootstrap") != "bootstrap":
         return [f"{report.get('study')} done: {report.get('tokens', 0):,} tokens", f"report: {where}"]
     from menon.reports import summary

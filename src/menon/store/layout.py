@@ -28,6 +28,8 @@ _OWN = (
     "report.json",
     "fork.html",
     "fork.json",
+    "trace.jsonl",
+    "trace.parquet",
     CHECKPOINTS,
     MANIFEST,
     RECIPE,

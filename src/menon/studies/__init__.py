@@ -29,11 +29,14 @@ def run_study(
     """
     from menon.studies.audit.recipe import AuditRecipe
     from menon.studies.calibration.recipe import CalibrationRecipe
+    from menon.studies.code_mixture.recipe import CodeMixture
     from menon.studies.flowcharts_recipe import FlowchartsRecipe
     from menon.studies.plan import study_plan
+    from menon.studies.procedural.recipe import ProceduralStudy
     from menon.studies.quiet.recipe import QuietStudy
     from menon.studies.quiet.teach_recipe import QuietStar
     from menon.studies.solve.recipe import SolveRecipe
+    from menon.studies.trace.recipe import TraceRecipe
 
     plan = study_plan(recipe, overrides, out)
     if isinstance(plan.recipe, AuditRecipe):
@@ -63,6 +66,20 @@ def run_study(
         from menon.studies.quiet.teach import run_quiet_star
 
         return run_quiet_star(plan.forced(force), fresh=fresh, force=force, progress=progress)
+    if isinstance(plan.recipe, TraceRecipe):
+        from menon.studies.trace.study import TracePlan, run_trace
+
+        return run_trace(
+            TracePlan(recipe=plan.recipe, folder=plan.folder, command=plan.command), fresh=fresh, progress=progress
+        )
+    if isinstance(plan.recipe, ProceduralStudy):
+        from menon.studies.procedural.study import run_procedural
+
+        return run_procedural(plan.recipe, out=plan.folder, command=plan.command, fresh=fresh, progress=progress)
+    if isinstance(plan.recipe, CodeMixture):
+        from menon.studies.code_mixture.study import run_code_mixture
+
+        return run_code_mixture(plan.recipe, out=plan.folder, command=plan.command, fresh=fresh, progress=progress)
     from menon.studies.runner import execute  # after the recipe is known to be usable: this loads torch
 
     return execute(plan.forced(force), fresh=fresh, force=force, progress=progress or Silent())

@@ -8,10 +8,13 @@ from menon.core.errors import ConfigError
 from menon.core.recipe import Section
 from menon.studies.audit.recipe import AuditRecipe
 from menon.studies.calibration.recipe import CalibrationRecipe
+from menon.studies.code_mixture.recipe import CodeMixture
 from menon.studies.flowcharts_recipe import FlowchartsRecipe
+from menon.studies.procedural.recipe import ProceduralStudy
 from menon.studies.quiet.recipe import QuietStudy
 from menon.studies.quiet.teach_recipe import QuietStar
 from menon.studies.solve.recipe import SolveRecipe
+from menon.studies.trace.recipe import TraceRecipe
 from menon.teaching.config import StarConfig, TrainConfig
 
 
@@ -129,7 +132,10 @@ Recipe = Annotated[
     | FlowchartsRecipe
     | SolveRecipe
     | QuietStudy
-    | QuietStar,
+    | QuietStar
+    | TraceRecipe
+    | ProceduralStudy
+    | CodeMixture,
     Field(discriminator="study"),
 ]
 STUDIES: dict[str, type[Section]] = {
@@ -142,4 +148,7 @@ STUDIES: dict[str, type[Section]] = {
     "solve": SolveRecipe,
     "quiet": QuietStudy,
     "quiet-star": QuietStar,
+    "trace": TraceRecipe,
+    "procedural": ProceduralStudy,
+    "code-mixture": CodeMixture,
 }

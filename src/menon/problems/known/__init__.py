@@ -1,0 +1,1 @@
+"""A corpus whose truth is known: every document carries what it teaches."""

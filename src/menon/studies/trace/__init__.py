@@ -1,0 +1,1 @@
+"""`menon trace`: from an answer to the training documents that it came from."""

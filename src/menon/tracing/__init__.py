@@ -1,0 +1,1 @@
+"""Tracing: which training documents an answer came from."""
