@@ -267,6 +267,45 @@ def test_a_tokenizer_of_another_model_is_refused(trace: Ran, here: Path, tmp_pat
     assert "tokenizer" in out["error"]["message"]
 
 
+def test_a_disk_that_fills_is_told_and_nothing_finished_is_lost(here: Path, tmp_path: Path):
+    resource = pytest.importorskip("resource")
+    argv = ["trace", str(here / "llama"), "--data", str(here / "shards"), "--queries", str(here / "queries.jsonl")]
+    argv += ["--set", "tracing.shard=30", "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "menon.cli", *argv]
+
+    def limited() -> None:  # files of this process may not grow beyond this: the factors do not fit
+        resource.setrlimit(resource.RLIMIT_FSIZE, (180_000, resource.RLIM_INFINITY))
+
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    full = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, preexec_fn=limited)
+    assert full.returncode == 1, full.stderr
+    assert "cannot" in full.stderr
+    assert "Traceback" not in full.stderr
+    with Run.open(tmp_path / "run") as run:
+        before = [(unit.stage, unit.names) for unit in run.units()]
+    assert before
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode == 0, done.stderr
+    with Run.open(tmp_path / "run") as run:
+        assert {(unit.stage, unit.names) for unit in run.units()} > set(before)
+
+
+def test_long_empty_and_repeated_documents_are_counted_and_told(trace: Ran, here: Path, tmp_path: Path):
+    rows = [{"text": "ben has the number 12. " * 40}, {"text": ""}, {"text": "x"}, {"text": "ada has the number 3."}]
+    rows += [rows[3], {"no": 1}]
+    (tmp_path / "odd.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n{broken\n", encoding="utf-8")
+    run = tmp_path / "run"
+    code, _, err = trace(here / "llama", "--data", tmp_path / "odd.jsonl", "--query", "ben has => 12", "--out", run)
+    assert code == 0, err
+    told = _report(run)["corpus"]
+    assert told["split_long"] == 1
+    assert told["duplicated"] == 1
+    assert told["bad_rows"] >= 1
+    assert told["sequences"] > told["documents"] - told["empty"]
+    assert "longer than the model's context" in err
+    assert "repeat an earlier one" in err
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked children")
 def test_killed_at_random_moments_it_ends_like_one_that_was_not(tmp_path: Path):
     seed = random.SystemRandom().randrange(2**31)

@@ -1,4 +1,4 @@
-"""`menon problems list|show|make`: look at the problems that Menon generates and write them to a file."""
+"""`menon problems list|show|make|corpus`: look at the problems that Menon generates and write them to a file."""
 
 import dataclasses
 import json
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from menon.cli import templates
+from menon.cli import known_corpus, templates
 from menon.cli.options import Debug, Json, Out, Set, Verbs, settings
 from menon.cli.terminal import EXIT_HELP, open_terminal, plain, table, write_file
 from menon.core.errors import ConfigError
@@ -24,6 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+app.command("corpus", short_help="Write a training corpus whose truth is known.")(known_corpus.corpus)
 app.add_typer(templates.app, name="templates", short_help="Files in the GSM-Symbolic template language.")
 
 FACTS = ("id", "kind", "template", "world", "difficulty", "grader", "answer")

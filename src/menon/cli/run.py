@@ -13,7 +13,7 @@ def run(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="quickstart, base, star-arms, flowcharts, quiet, procedural, code-mixture ... (recipes), or a TOML file.",
+            help="quickstart, base, star-arms, flowcharts, quiet, procedural, code-mixture ... or a TOML file.",
         ),
     ],
     out: Out = None,

@@ -187,5 +187,5 @@ def test_a_native_writers_error_on_a_full_disk_becomes_a_run_error(tmp_path: Pat
 
 def test_a_folder_that_is_a_file_is_told_as_such(tmp_path: Path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RunError, match="a part of this path is a file"):
+    with pytest.raises(RunError, match="this path is a file, not a folder"):
         atomic_write(tmp_path / "file" / "report.html", "y")
