@@ -13,7 +13,7 @@ DEV       := $(VENV)/.installed-dev
 INSTALL   := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_FLAGS) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check benchmark reproduce reproduce-star calibration flowcharts quiet base clean
+.PHONY: help demo test check benchmark reproduce reproduce-star reproduce-code calibration flowcharts quiet procedural code-mixture base clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 22
@@ -78,6 +78,18 @@ flowcharts: $(BASE) ## chain of thought against a flowchart; pictures of docs/fl
 quiet: $(BASE) ## Quiet-STaR against its controls, three seeds; pictures of docs/quiet-star.md
 	$(MENON) run quiet --out runs/quiet
 	cp runs/quiet/quiet-*.svg docs/img/
+
+procedural: $(BASE) ## where answers come from, on a corpus of known truth; pictures of docs/tracing.md, the verdict's rule
+	$(MENON) run procedural --out runs/procedural
+	cp runs/procedural/procedural-*.svg docs/img/
+	cp runs/procedural/verdict.json src/menon/tracing/verdict.json
+
+code-mixture: $(BASE) ## code in pre-training at toy scale, ten minutes; pictures of docs/code-mixture.md
+	$(MENON) run code-mixture --out runs/code-mixture
+	cp runs/code-mixture/code-mixture-*.svg docs/img/
+
+reproduce-code: $(BASE) ## the same with larger models and more text, overnight
+	$(MENON) run code-mixture-full --out runs/code-mixture-full
 
 base: $(BASE) ## pre-train the embedded model from nothing
 	$(MENON) run base --out runs/base

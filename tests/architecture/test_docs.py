@@ -16,10 +16,13 @@ from menon.core.errors import ConfigError
 from menon.core.recipe import load_recipe
 from menon.studies.audit.recipe import AuditRecipe
 from menon.studies.calibration.recipe import CalibrationRecipe
+from menon.studies.code_mixture.recipe import CodeMixture
+from menon.studies.procedural.recipe import ProceduralStudy
 from menon.studies.quiet.recipe import QuietStudy
 from menon.studies.quiet.teach_recipe import QuietStar
 from menon.studies.recipe import STUDIES, Bootstrap, Comparison, Pretrain
 from menon.studies.solve.recipe import SolveRecipe
+from menon.studies.trace.recipe import TraceRecipe
 from menon.teaching.config import PRESETS, StarConfig
 
 ROOT = Path(__file__).parents[2]
@@ -86,6 +89,9 @@ def _accepted(setting: str) -> bool:
         "solve": SolveRecipe,
         "quiet": QuietStudy,
         "quiet-star": QuietStar,
+        "trace": TraceRecipe,
+        "procedural": ProceduralStudy,
+        "code-mixture": CodeMixture,
     }.items():
         with suppress(ConfigError):
             load_recipe(name, model, [setting])

@@ -194,8 +194,9 @@ def warnings(report: Mapping[str, Any]) -> list[str]:
         bias = str(prefilter.get("bias_sentence") or "Documents that share no words with the query cannot be found.")
         found.append(f"Only {kept} of {of} documents per query were scored, chosen by {method}. {bias}")
     bad = section(report, "corpus").get("bad_rows")
-    if isinstance(bad, list) and bad:
-        found.append(f"{formats.count(len(bad))} rows of the corpus could not be read and were skipped.")
+    number = len(bad) if isinstance(bad, list) else finite(bad)
+    if number:
+        found.append(f"{formats.count(number)} rows of the corpus could not be read and were skipped.")
     return found
 
 

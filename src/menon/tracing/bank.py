@@ -21,6 +21,7 @@ from menon.tracing.layers import Layers
 from menon.tracing.values import TokenSequence
 
 OVERSAMPLED, POWER_ITERATIONS = 8, 2
+WHOLE_ELEMENTS = 1 << 28  # whole directions of all layers together take at most 1 GiB
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,6 +99,17 @@ class QueryBank:
         )
 
 
+def whole_is_cheaper(layers: Layers, position: int, *, rows: int, rank: int) -> bool:
+    """Return whether a layer is scored by forming gradients, rather than token by token at `rank`.
+
+    A gradient costs O I multiplications for each direction, a token R (O + I); documents have 16 tokens at least.
+    """
+    layer = layers.items[position]
+    if rows * layers.parameters > WHOLE_ELEMENTS:
+        return rank * (layer.outputs + layer.inputs) >= layer.parameters
+    return layer.parameters <= 16 * rank * (layer.outputs + layer.inputs)
+
+
 def query_bank(
     model: Any,
     layers: Layers,
@@ -111,6 +123,8 @@ def query_bank(
 ) -> QueryBank:
     """Take the gradient of every query, precondition it, and keep it at `rank` (0: whole).
 
+    Where whole directions are cheaper to score against and fit into memory, as in small models, they are kept whole.
+
     Args:
         queries: prompt and completion as one sequence whose prompt has weight 0.
         factors: the curvature; None gives gradient dot products only.
@@ -120,42 +134,43 @@ def query_bank(
     """
     methods = (*(["ekfac"] if factors is not None else []), *(["dot"] if dot or factors is None else []))
     kept: list[list[list[tuple[Tensor, ...]]]] = [[[] for _ in layers.items] for _ in methods]
+    rows = len(methods) * len(queries)
+    whole = [not rank or whole_is_cheaper(layers, at, rows=rows, rank=rank) for at in range(len(layers.items))]
     information, norms = [], []
     with Tap(model, layers) as tap:
         for number, query in enumerate(queries):
             if len(query.ids) <= max(1, query.prompt):
                 raise DataError(f"query {number + 1} of {len(queries)} has no completion tokens to explain")
-            batch = collate([query])
-            gradients: dict[int, Tensor] = {}
+            found: dict[str, dict[int, Tensor]] = {"ekfac": {}, "dot": {}}
 
-            def consume(position: int, a_BTI: Tensor, s_BTO: Tensor, found: dict[int, Tensor] = gradients) -> None:
-                found[position] = s_BTO[0].T @ a_BTI[0]
+            def consume(
+                position: int, a_BTI: Tensor, s_BTO: Tensor, found: dict[str, dict[int, Tensor]] = found
+            ) -> None:
+                found["dot"][position] = s_BTO[0].T @ a_BTI[0]
+                if factors is not None:
+                    found["ekfac"][position] = factors.inverse_of_tokens(
+                        position, a_BTI[0], s_BTO[0], damping[position]
+                    )
 
-            information.append(float(tap.run(batch, consume)[0]))
-            norms.append(_norm(gradients.values()))
+            information.append(float(tap.run(collate([query]), consume)[0]))
+            norms.append(_norm(found["dot"].values()))
             if not np.isfinite(norms[-1]):
                 raise DataError(
                     f"query {number + 1} of {len(queries)} has a gradient that is not finite; load the model with "
                     "dtype float32, or leave this query out"
                 )
-            for position, gradient_OI in gradients.items():
-                for at, method in enumerate(methods):
-                    direction_OI = gradient_OI
-                    if method == "ekfac":
-                        assert factors is not None
-                        direction_OI = factors.inverse_times(position, gradient_OI, damping[position])
-                    kept[at][position].append(_kept(direction_OI, rank, seed_for("svd", seed, number, position)))
+            for at, method in enumerate(methods):
+                for position, direction_OI in found[method].items():
+                    if whole[position]:
+                        kept[at][position].append((direction_OI,))
+                    else:
+                        chance = seed_for("svd", seed, number, position)
+                        kept[at][position].append(randomised_svd(direction_OI, rank, chance))
     return _bank(methods, kept, np.array(information), np.array(norms))
 
 
 def _norm(gradients: Any) -> float:
     return float(sum(float(g.double().square().sum()) for g in gradients) ** 0.5)
-
-
-def _kept(direction_OI: Tensor, rank: int, seed: int) -> tuple[Tensor, ...]:
-    if not rank or rank * sum(direction_OI.shape) >= direction_OI.numel():
-        return (direction_OI,)
-    return randomised_svd(direction_OI, rank, seed)
 
 
 def randomised_svd(x_OI: Tensor, rank: int, seed: int) -> tuple[Tensor, Tensor]:

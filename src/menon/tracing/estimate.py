@@ -93,7 +93,7 @@ def memory_needed(
     return Memory(
         weights=weights,
         factors=squares * 2 + eigenvalues * 2,
-        bank=directions + eigenvalues,
+        bank=directions + squares + eigenvalues,  # the curvature is at hand while queries are preconditioned
         activations=kept + largest + chunk,
         logits=logits,
         disk=squares + eigenvalues + directions + scores,

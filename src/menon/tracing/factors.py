@@ -25,6 +25,7 @@ from menon.tracing.layers import Layers
 from menon.tracing.values import TokenSequence
 
 CHUNK = 1 << 21  # elements of per-sequence gradients that are held at once
+CACHED = 1 << 19  # the same where they are read again at once: what fits into a processor's own cache
 HEURISTIC_DAMPING = 0.1
 
 
@@ -77,12 +78,21 @@ def covariance(
 
             def consume(position: int, a_BTI: Tensor, s_BTO: Tensor, real_BT: Tensor = real_BT) -> None:
                 a_XI, s_XO = _where(a_BTI, real_BT), _where(s_BTO, real_BT)
-                total.inputs[position].addmm_(a_XI.T, a_XI)
-                total.outputs[position].addmm_(s_XO.T, s_XO)
+                _add_squared(total.inputs[position], a_XI)
+                _add_squared(total.outputs[position], s_XO)
 
             tap.run(batch, consume, sampled=seed)
             total.tokens += int(batch.real_BT.sum())
     return total
+
+
+def _add_squared(sum_DD: Tensor, x_XD: Tensor) -> None:
+    """Add x^T x. On a processor numpy computes one triangle of it and mirrors it, which torch does not."""
+    if x_XD.device.type == "cpu":
+        x = x_XD.contiguous().numpy()
+        sum_DD += torch.from_numpy(x.T @ x)
+    else:
+        sum_DD.addmm_(x_XD.T, x_XD)
 
 
 def _where(x_BTD: Tensor, real_BT: Tensor) -> Tensor:
@@ -125,27 +135,30 @@ def _eigenvectors(x_DD: Tensor, tokens: int, name: str) -> Tensor:
 
 @dataclass(slots=True)
 class Eigenvalues:
-    """Sums over sequences of the squared gradient in the eigenbasis, (O, I) of every layer."""
+    """Sums over sequences of the squared gradient in the eigenbasis, (O, I) of every layer, and of how many documents.
+
+    Windows of a long document are sequences of their own here; the curvature is a mean over documents all the same.
+    """
 
     values: list[Tensor]
-    sequences: int = 0
+    documents: int = 0
 
     def add(self, other: "Eigenvalues") -> None:
         """Add the sums of another shard."""
         for mine, theirs in zip(self.values, other.values, strict=True):
             mine += theirs.to(mine.dtype)
-        self.sequences += other.sequences
+        self.documents += other.documents
 
     def tensors(self) -> dict[str, Tensor]:
         return {
             **{f"values.{i}": x for i, x in enumerate(self.values)},
-            "sequences": torch.tensor(self.sequences),
+            "documents": torch.tensor(self.documents),
         }
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> "Eigenvalues":
         count = sum(name.startswith("values.") for name in tensors)
-        return cls(values=[tensors[f"values.{i}"] for i in range(count)], sequences=int(tensors["sequences"]))
+        return cls(values=[tensors[f"values.{i}"] for i in range(count)], documents=int(tensors["documents"]))
 
 
 def eigenvalues(
@@ -165,7 +178,7 @@ def eigenvalues(
         a_BTI = a_BTI @ basis.inputs[position]
         s_BOT = (s_BTO @ basis.outputs[position]).transpose(1, 2)
         sums_OI = total.values[position]
-        step = max(1, CHUNK // sums_OI.numel())
+        step = max(1, CACHED // sums_OI.numel())
         for first in range(0, a_BTI.shape[0], step):
             gradients_BOI = torch.bmm(s_BOT[first : first + step], a_BTI[first : first + step])
             sums_OI += gradients_BOI.square_().sum(0)
@@ -173,7 +186,7 @@ def eigenvalues(
     with Tap(model, layers) as tap:
         for batch in batches(sequences, tokens_per_batch):
             tap.run(batch, consume, sampled=seed)
-            total.sequences += len(batch.sequences)
+    total.documents = len({sequence.document for sequence in sequences if len(sequence.ids) > 1})
     return total
 
 
@@ -193,9 +206,9 @@ class Factors:
         Raises:
             DataError: no sequence at all, or eigenvalues that are not finite.
         """
-        if sums.sequences == 0:
+        if sums.documents == 0:
             raise DataError("no sequence to measure the curvature on: every document is empty or a single token")
-        values = [x / sums.sequences for x in sums.values]
+        values = [x / sums.documents for x in sums.values]
         for layer, value in zip(layers.items, values, strict=True):
             if not bool(torch.isfinite(value).all()):
                 raise DataError(
@@ -220,6 +233,12 @@ class Factors:
         q_I, q_O = self.basis.inputs[position], self.basis.outputs[position]
         rotated = q_O.T @ gradient_OI @ q_I
         return q_O @ (rotated / (self.values[position] + damping)) @ q_I.T
+
+    def inverse_of_tokens(self, position: int, a_TI: Tensor, s_TO: Tensor, damping: float) -> Tensor:
+        """Return (G + damping)^-1 of the gradient s^T a of one layer; tokens are rotated in place of the gradient."""
+        q_I, q_O = self.basis.inputs[position], self.basis.outputs[position]
+        rotated_OI = (s_TO @ q_O).T @ (a_TI @ q_I)
+        return q_O @ (rotated_OI / (self.values[position] + damping)) @ q_I.T
 
     def to(self, device: torch.device) -> "Factors":
         for tensors in (self.basis.inputs, self.basis.outputs, self.values):

@@ -2,7 +2,7 @@
 
 The gradient of a sequence's loss with respect to a linear layer is the sum over tokens of the outer product of the
 gradient at its output (s) and its input (a). Weight gradients are never formed by autograd: parameters are frozen, and
-the graph begins at the embeddings.
+the graph begins at the outputs of the first traced layers, so nothing below them is differentiated.
 Source: Grosse et al. 2023, arXiv:2308.03296, eq. 16 and section 3.1.
 """
 
@@ -90,9 +90,10 @@ class Tap:
         self._flags = [(p, p.requires_grad) for p in self.model.parameters()]
         for parameter, _ in self._flags:
             parameter.requires_grad_(False)
-        self._handles = [self.model.get_input_embeddings().register_forward_hook(_begin_graph)]
-        for position, layer in enumerate(self.layers.items):
-            self._handles.append(layer.module.register_forward_hook(self._forward_hook(position)))
+        self._handles = [
+            layer.module.register_forward_hook(self._forward_hook(position))
+            for position, layer in enumerate(self.layers.items)
+        ]
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -134,8 +135,10 @@ class Tap:
 
     def _forward_hook(self, position: int) -> Callable[..., None]:
         def hook(_module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
-            if self._consume is None or not output.requires_grad:
+            if self._consume is None or not torch.is_grad_enabled():
                 return
+            if not output.requires_grad:
+                output.requires_grad_(True)
             calls = self._inputs.setdefault(position, [])
             number = len(calls)
             calls.append(inputs[0].detach())
@@ -165,11 +168,8 @@ class Tap:
                 f"layer {layer.name!r} does not see every token (experts that are chosen per token?), so the gradient "
                 f"of a document cannot be told apart in it; leave it out with tracing.skip = [{layer.name!r}]"
             )
-        return torch.cat([x.reshape(B, T, x.shape[-1]) for x in uses], dim=1)
-
-
-def _begin_graph(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
-    return output if output.requires_grad or not torch.is_grad_enabled() else output.requires_grad_(True)
+        rows = [x.reshape(B, T, x.shape[-1]) for x in uses]
+        return rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)
 
 
 def with_constant(a_BTI: Tensor, layer: TracedLayer) -> Tensor:

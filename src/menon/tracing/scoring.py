@@ -14,13 +14,11 @@ import torch
 from torch import Tensor
 
 from menon.core.errors import DataError
-from menon.tracing.bank import QueryBank
+from menon.tracing.bank import QueryBank, whole_is_cheaper
 from menon.tracing.factors import CHUNK
 from menon.tracing.gradients import Tap, batches, collate
 from menon.tracing.layers import Layers
 from menon.tracing.values import TokenSequence
-
-WHOLE_ELEMENTS = 1 << 28  # directions that are formed again from low rank take at most 1 GiB
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,14 +90,10 @@ def _flat(bank: QueryBank, position: int, layers: Layers) -> Tensor | None:
         left, right = bank.left[position], bank.right[position]
         assert left is not None
         assert right is not None
-        layer = layers.items[position]
-        per_token = left.shape[2] * (layer.outputs + layer.inputs)
-        if left.shape[0] * layer.parameters > WHOLE_ELEMENTS // max(1, len(layers.items)) or (
-            layer.parameters > 16 * per_token
-        ):
+        if not whole_is_cheaper(layers, position, rows=left.shape[0], rank=left.shape[2]):
             return None
         whole = left @ right.transpose(1, 2)
-    return whole.reshape(whole.shape[0], -1).T.contiguous()
+    return whole.reshape(whole.shape[0], -1).T
 
 
 def _by_gradient(a_BTI: Tensor, s_BTO: Tensor, flat_XK: Tensor, scores_BK: Tensor, squares_B: Tensor) -> None:
@@ -110,7 +104,7 @@ def _by_gradient(a_BTI: Tensor, s_BTO: Tensor, flat_XK: Tensor, scores_BK: Tenso
         rows = slice(start, start + step)
         gradients_BX = torch.bmm(s_BOT[rows], a_BTI[rows]).flatten(1)
         scores_BK[rows] += gradients_BX @ flat_XK
-        squares_B[rows] += gradients_BX.square().sum(1)
+    squares_B += _squared_norms(a_BTI, s_BTO)
 
 
 def _by_tokens(
@@ -127,8 +121,12 @@ def _by_tokens(
         right_IX = right_KIR[rows].permute(1, 0, 2).reshape(a_BTI.shape[2], -1)
         both_BTX = (s_BTO @ left_OX) * (a_BTI @ right_IX)
         scores_BK[:, rows] += both_BTX.sum(1).unflatten(1, (-1, R)).sum(2)
-    # The squared norm of a sum of outer products, without forming it.
-    squares_B += ((a_BTI @ a_BTI.transpose(1, 2)) * (s_BTO @ s_BTO.transpose(1, 2))).sum((1, 2))
+    squares_B += _squared_norms(a_BTI, s_BTO)
+
+
+def _squared_norms(a_BTI: Tensor, s_BTO: Tensor) -> Tensor:
+    """Return the squared norm of the sum over tokens of outer products, without forming it."""
+    return ((a_BTI @ a_BTI.transpose(1, 2)) * (s_BTO @ s_BTO.transpose(1, 2))).sum((1, 2))
 
 
 @dataclass(slots=True, kw_only=True)

@@ -49,20 +49,20 @@ class ScoreTable:
         self._shards, self._name, self._first = list(shards), name, first
         self.queries = queries
 
-    def row(self, query: int) -> NDArray[np.float32]:
-        """Return the scores of all documents for one query, (N,) float32."""
+    def row(self, query: int) -> NDArray:
+        """Return the scores of all documents for one query, (N,)."""
         return np.concatenate([self._part(shard, query) for shard in self._shards])
 
-    def rows(self) -> Iterator[NDArray[np.float32]]:
+    def rows(self) -> Iterator[NDArray]:
         """Yield the rows of all queries."""
         for query in range(self.queries):
             yield self.row(query)
 
-    def matrix(self) -> NDArray[np.float32]:
-        """Return all scores, (Q, N) float32; for corpora that fit in memory."""
+    def matrix(self) -> NDArray:
+        """Return all scores, (Q, N); for corpora that fit in memory."""
         return np.stack(list(self.rows()))
 
-    def _part(self, shard: Path, query: int) -> NDArray[np.float32]:
+    def _part(self, shard: Path, query: int) -> NDArray:
         try:
             with safe_open(str(shard / TENSORS), framework="np") as file:
                 return file.get_slice(self._name)[self._first + query]
@@ -70,7 +70,7 @@ class ScoreTable:
             raise _damaged(shard, error) from error
 
 
-def vector(shards: Sequence[Path], name: str) -> NDArray[np.float32]:
+def vector(shards: Sequence[Path], name: str) -> NDArray:
     """Return a per-document vector that every shard holds, put together."""
     return np.concatenate([load_tensors(shard)[name].numpy() for shard in shards])
 

@@ -1,7 +1,7 @@
 """Three arithmetic procedures with small numbers: two-step arithmetic, slope through two points, and ax + b = c.
 
-Numbers are small, and each single step comes up in many problems: a tiny model sees the sums of a held-out problem again
-and again, and the problem itself never.
+Numbers are small, and each single step comes up in many problems: a tiny model sees the sums of a held-out problem
+again and again, and the problem itself never.
 Source: the three reasoning tasks of Ruis et al. 2024, arXiv:2411.12580, section 3; there operands go up to 100 and
 slopes may be negative.
 """

@@ -13,17 +13,25 @@ from menon.core.seeds import content_id, seed_for
 from menon.store import Run, atomic_directory
 from menon.tracing.contains import AnswerMatcher, QuestionMatcher, normal
 from menon.tracing.corpus_base import TokenisedCorpus
-from menon.tracing.stored import load_arrays, save_tensors, tensors_of
+from menon.tracing.stored import ScoreTable, save_tensors, tensors_of, vector
 from menon.tracing.values import Query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flags:
-    """For every query and document; `groups_N` is the same number for near-copies (texts equal but for digits)."""
+    """What was found, read from disk a query at a time; `groups_N` is one number for texts that are near-copies."""
 
-    answers_QN: NDArray[np.bool_]
-    overlaps_QN: NDArray[np.float32]
+    answers: ScoreTable
+    overlaps: ScoreTable
     groups_N: NDArray[np.int64]
+
+    def answers_of(self, query: int) -> NDArray[np.bool_]:
+        """Return which documents (N,) contain the answer of a query."""
+        return self.answers.row(query).astype(bool)
+
+    def overlaps_of(self, query: int) -> NDArray[np.float32]:
+        """Return which share of the query's runs of words each document (N,) holds."""
+        return self.overlaps.row(query)
 
     def copies(self, document: int) -> int:
         """Return how many documents are near-copies of this one, itself included."""
@@ -56,11 +64,10 @@ def text_flags(
         run.unit(stage, "flags", number, named, compute=compute)
         progress.advance(1)
         folders.append(folder)
-    parts = [load_arrays(folder) for folder in folders]
     return Flags(
-        answers_QN=np.concatenate([part["answers"] for part in parts], axis=1).astype(bool),
-        overlaps_QN=np.concatenate([part["overlaps"] for part in parts], axis=1),
-        groups_N=np.concatenate([part["groups"] for part in parts]),
+        answers=ScoreTable(folders, "answers", queries=len(queries)),
+        overlaps=ScoreTable(folders, "overlaps", queries=len(queries)),
+        groups_N=vector(folders, "groups"),
     )
 
 

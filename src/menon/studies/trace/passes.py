@@ -221,7 +221,7 @@ class _Passes:
             made = Factors.of(self.layers, basis, values, **self.described)
             with atomic_directory(folder) as temporary:
                 made.save(temporary / FACTORS)
-            return {"sequences": values.sequences, "tokens": total.tokens}
+            return {"documents": values.documents, "tokens": total.tokens}
 
         self.run.unit(self.stage, "factors", compute=finish)
         self._remove_sums()

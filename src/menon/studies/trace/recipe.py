@@ -25,7 +25,7 @@ class TraceCorpus(Section):
         description="documents that the model was trained on, where the corpus is a sample; 0: all here",
     )
     round: int = Field(default=0, ge=0, description="the round of a STaR run whose rows are traced; 0 takes the last")
-    arm: str = Field(default="", description="the arm and seed of a comparison, as star-0; empty takes the first")
+    arm: str = Field(default="", description="the arm and seed of a comparison, as star-seed0; empty takes the first")
     long: Literal["split", "truncate", "skip"] = Field(
         default="split", description="what becomes of documents longer than the context"
     )

@@ -53,25 +53,26 @@ class Shown:
         rows = {method: self.found.row(method, number) for method in self.found.methods}
         main_N, information = rows[MAIN], float(self.found.information_Q[number])
         top, bottom = self._ends(main_N)
+        answers_N = self.flags.answers_of(number) if query.answer else None
         features = query_features(
             main_N,
-            answer=self.flags.answers_QN[number] if query.answer else None,
-            overlap=self.flags.overlaps_QN[number],
+            answer=answers_N,
+            overlap=self.flags.overlaps_of(number),
             lexical=rows["bm25"],
             groups=self.flags.groups_N,
         )
         parts, shares = self._parts(number, [*top[: self._lit], *bottom[: self._lit]])
         listed = {
             MAIN: {
-                "top": [self._entry(rows, number, d, r, query, parts) for r, d in enumerate(top, 1)],
-                "bottom": [self._entry(rows, number, d, r, query, parts) for r, d in enumerate(bottom, 1)],
+                "top": [self._entry(rows, number, d, r, answers_N, parts) for r, d in enumerate(top, 1)],
+                "bottom": [self._entry(rows, number, d, r, answers_N, parts) for r, d in enumerate(bottom, 1)],
             }
         }
         for method, row_N in rows.items():
             if method != MAIN:
                 best = ranked(row_N, min(self.recipe.shown.baseline, len(row_N)))
                 listed[method] = {
-                    "top": [self._entry(rows, number, int(d), r, query, {}, method) for r, d in enumerate(best, 1)]
+                    "top": [self._entry(rows, number, int(d), r, answers_N, {}, method) for r, d in enumerate(best, 1)]
                 }
         curve = cumulative_influence(main_N / np.float32(self.trained_on), information) if information > 0 else ()
         slope = tail_slope(main_N)
@@ -88,7 +89,7 @@ class Shown:
             "methods": listed,
             "curve": [point.to_json() for point in curve],
             "slope": None if slope is None else slope.to_json(),
-            "answers": self._answers(number, query, main_N),
+            "answers": _answers(answers_N, main_N),
             "sources": self._sources(main_N),
             "agreement": self._agreement(rows),
             "layers": shares,
@@ -113,7 +114,7 @@ class Shown:
         number: int,
         document: int,
         rank: int,
-        query: Query,
+        answers_N: NDArray[np.bool_] | None,
         parts: Mapping[int, list[dict[str, Any]]],
         method: str = MAIN,
     ) -> dict[str, Any]:
@@ -126,7 +127,7 @@ class Shown:
             "origin": read.origin,
             "labels": dict(read.labels),
             "score": score,
-            "contains_answer": bool(self.flags.answers_QN[number][document]) if query.answer else None,
+            "contains_answer": None if answers_N is None else bool(answers_N[document]),
             "copies": self.flags.copies(document),
             "text": read.text[:LONGEST_TEXT],
             "cut": len(read.text) > LONGEST_TEXT,
@@ -180,16 +181,6 @@ class Shown:
             {"text": text, "logp": logp} for text, logp in zip(texts, sampler.score(prompt, completion), strict=True)
         ]
 
-    def _answers(self, number: int, query: Query, main_N: NDArray[np.float32]) -> list[dict[str, Any]]:
-        if not query.answer:
-            return []
-        flags_N = self.flags.answers_QN[number]
-        return [
-            {"k": k, "top_share": float(flags_N[ranked(main_N, k)].mean()), "corpus_share": float(flags_N.mean())}
-            for k in KS
-            if k < len(main_N)
-        ]
-
     def _sources(self, main_N: NDArray[np.float32]) -> list[dict[str, Any]]:
         found = []
         for name, column in self.labels.items():
@@ -236,6 +227,17 @@ def token_texts(tokenizer: Any, ids: Sequence[int]) -> list[str]:
         texts.append(text)
         told = end
     return texts
+
+
+def _answers(answers_N: NDArray[np.bool_] | None, main_N: NDArray[np.float32]) -> list[dict[str, Any]]:
+    """Return the share of the most influential documents that contain the answer, beside that of all documents."""
+    if answers_N is None:
+        return []
+    return [
+        {"k": k, "top_share": float(answers_N[ranked(main_N, k)].mean()), "corpus_share": float(answers_N.mean())}
+        for k in KS
+        if k < len(main_N)
+    ]
 
 
 def _rank(row_N: NDArray[np.float32], document: int) -> int:

@@ -240,4 +240,4 @@ class Sources:
         recipe = self._run_recipe(run)
         if recipe.get("study") != "comparison":
             return "star"
-        return self.recipe.corpus.arm or f"{recipe['arms'][0]['name']}-{recipe['seeds'][0]}"
+        return self.recipe.corpus.arm or f"{recipe['arms'][0]['name']}-seed{recipe['seeds'][0]}"

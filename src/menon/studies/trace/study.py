@@ -66,7 +66,7 @@ def trace_plan(
             words += [word for name, column in value.items() for word in ("--map", f"{name}={column}")]
             continue
         changes.append(f"{key}={json.dumps(value)}")
-        flag = {"queries.file": "queries", "queries.limit": "query-limit"}.get(key, key.rpartition(".")[2])
+        flag = {"queries.file": "queries", "checkpoints": "checkpoint"}.get(key, key.rpartition(".")[2])
         several = value if isinstance(value, list | tuple) else [value]
         words += [word for one in several for word in (f"--{flag.replace('_', '-')}", str(one))]
     checked = load_recipe(recipe, TraceRecipe, [*changes, *overrides])
@@ -219,7 +219,7 @@ class _Trace:
         wanted, documents = self.recipe.prefilter, found.documents
         if not wanted or wanted >= documents:
             return None
-        told: dict[str, Any] = {"method": "bm25", "kept": int(found.chosen_N.sum()), "of": documents}
+        told: dict[str, Any] = {"method": "bm25", "kept": wanted, "of": documents, "scored": int(found.chosen_N.sum())}
         if not self.recipe.sample:
             return told | {"bias_sentence": "What the prefilter loses was not measured: sample = 0."}
         sampled = sample_documents(documents, min(self.recipe.sample, documents), "prefilter", self.recipe.seed)
@@ -227,7 +227,7 @@ class _Trace:
         kept_QS = np.stack([best_by(found.row("bm25", q), wanted)[sampled] for q in range(len(found.queries))])
         tops = [k for k in TOPS if k <= documents] or [1]
         bias = prefilter_bias(scores_QS, kept_QS, documents=documents, kept=wanted, tops=tops)
-        return told | {"bias_sentence": bias.sentence, **bias.to_json()}
+        return {**bias.to_json(), **told, "bias_sentence": bias.sentence}
 
 
 def _sequence(query: Query, sources: Sources) -> TokenSequence:
