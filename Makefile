@@ -81,7 +81,7 @@ quiet: $(BASE) ## Quiet-STaR against its controls, three seeds; pictures of docs
 
 procedural: $(BASE) ## where answers come from, on a corpus of known truth; pictures of docs/tracing.md, the verdict's rule
 	$(MENON) run procedural --out runs/procedural
-	cp runs/procedural/procedural-*.svg docs/img/
+	for name in alike answers sources; do cp runs/procedural/procedural-$$name-large.svg docs/img/; done
 	cp runs/procedural/verdict.json src/menon/tracing/verdict.json
 
 code-mixture: $(BASE) ## code in pre-training at toy scale, ten minutes; pictures of docs/code-mixture.md

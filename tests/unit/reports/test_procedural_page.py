@@ -74,7 +74,7 @@ def test_hostile_text_of_a_model_stays_text(report):
 
 def test_an_unfinished_report_is_shown_as_one():
     assert "not measured anything yet" in render_procedural({"schema": 1, "study": "procedural"})
-    assert "What was found" in procedural_markdown({"schema": 1})
+    assert "In numbers" in procedural_markdown({"schema": 1})
 
 
 def test_the_verdict_table_has_the_errors_on_planted_cases(report):
