@@ -7,7 +7,7 @@ from menon.core.errors import ConfigError, DataError, Diverged, MenonError, Refu
 from menon.core.seeds import content_id, rng_for, seed_for
 from menon.core.values import Completion, Grade, Message, Problem, Request, Verdict
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 __all__ = [
     "Completion",

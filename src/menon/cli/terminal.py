@@ -148,6 +148,12 @@ def run_lines(report: Mapping[str, Any]) -> list[str]:
         from menon.reports.trace_terminal import trace_lines
 
         return trace_lines(report, where)
+    if report.get("study") in ("procedural", "code-mixture"):
+        from menon.reports.code_mixture import headline as of_mixture
+        from menon.reports.procedural import headline as of_procedural
+
+        said = of_mixture(report) if report["study"] == "code-mixture" else of_procedural(report)
+        return [said, f"report: {where}"]
     if report.get("study", "bootstrap") != "bootstrap":
         return [f"{report.get('study')} done: {report.get('tokens', 0):,} tokens", f"report: {where}"]
     from menon.reports import summary

@@ -89,18 +89,17 @@ def _cell(text: str) -> str:
 
 
 def headline(data: Mapping[str, Any]) -> str:
-    """Say whether some arm beats text alone in most tasks."""
-    gained, count = rows(data, "gained"), len(shares_of(data))
-    if not gained:
-        return "No arm beside text alone was measured."
-    best = max(gained, key=lambda row: (row.get("better", 0), -row.get("worse", 0)))
-    better, worse = int(best.get("better", 0)), int(best.get("worse", 0))
-    if not better:
-        return f"No arm is surely better than text alone in any of the {count} tasks."
-    return (
-        f"The arm that helps most tasks, “{_title(data, best.get('arm'))}”, beats text alone in {better} of {count} "
-        f"and is surely worse in {worse or 'none'}."
-    )
+    """Answer the question of the study: how many tasks does the most general kind of document help?"""
+    kinds, count = rows(data, "kinds"), len(shares_of(data))
+    if not kinds:
+        return "No kind of document was compared with text yet."
+    helped = {str(row.get("kind")): _names(row.get("helps")) for row in kinds}
+    most, names = max(helped.items(), key=lambda kind: len(kind[1]))
+    if not names:
+        return f"In place of text, no kind of document surely helps any of the {count} tasks."
+    if len(names) == 1:
+        return f"In place of text, no kind of document surely helps more than one of the {count} tasks."
+    return f"In place of text, {most} surely help {len(names)} of the {count} tasks."
 
 
 def sentences(data: Mapping[str, Any]) -> list[str]:
@@ -108,10 +107,15 @@ def sentences(data: Mapping[str, Any]) -> list[str]:
     found = []
     count = len(shares_of(data))
     for row in rows(data, "kinds"):
-        helps, harms = (_names(row.get(side)) for side in ("helps", "harms"))
+        helps, harms = (", ".join(_names(row.get(side))) or "none" for side in ("helps", "harms"))
+        kind = str(row.get("kind"))
+        found.append(f"{kind[:1].upper()}{kind[1:]} surely help: {helps}; surely harm: {harms}.")
+    gained = rows(data, "gained")
+    if gained:
+        best = max(gained, key=lambda row: (row.get("better", 0), -row.get("worse", 0)))
         found.append(
-            f"Of {count} tasks, {row.get('kind')} in place of text surely help {helps or 'none'} and surely harm "
-            f"{harms or 'none'}."
+            f"The arm with the most clear gains over text alone, “{_title(data, best.get('arm'))}”, has "
+            f"{best.get('better')} in {count} tasks, and {best.get('worse')} clear losses."
         )
     spread = section(data, "spread")
     common, expected = finite(spread.get("common")), finite(spread.get("expected"))
@@ -122,13 +126,13 @@ def sentences(data: Mapping[str, Any]) -> list[str]:
         )
     results = [str(row.get("result")) for row in rows(data, "shapes")]
     if results:
-        counts = ", ".join(f"{results.count(word)} {word}" for word in ("found", "reversed", "cannot tell"))
+        counts = ", ".join(f"{results.count(word)} {word}" for word in ("found", "not found", "cannot tell"))
         found.append(f"Of {len(results)} published shapes: {counts}.")
     return found
 
 
-def _names(tasks: Any) -> str:
-    return ", ".join(SHORT.get(str(task), str(task)) for task in tasks) if isinstance(tasks, list) else ""
+def _names(tasks: Any) -> list[str]:
+    return [SHORT.get(str(task), str(task)) for task in tasks] if isinstance(tasks, list) else []
 
 
 def _title(data: Mapping[str, Any], name: Any) -> str:

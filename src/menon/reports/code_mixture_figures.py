@@ -5,15 +5,14 @@ from typing import Any
 
 from markupsafe import Markup
 
-from menon.reports import formats
 from menon.reports.charts import Dot, Line, estimate_of, lines, noted
 from menon.reports.reading import dot, rows, section
 from menon.reports.scales import Scale
 from menon.reports.svg import clipped, element, figure, label, text_width
 
 SHORT = {
-    "held_in": "held-in, text",
-    "code_only": "code-only, text",
+    "held_in": "held-in in text",
+    "code_only": "code-only in text",
     "absent": "absent",
     "facts": "facts",
     "direct": "no working",
@@ -21,14 +20,14 @@ SHORT = {
     "write": "write programs",
 }
 SWEPT = (
-    ("held_in", "held-in, text", "after"),
+    ("held_in", "held-in in text", "after"),
     ("facts", "facts", "before"),
     ("finish", "programs finished", "direct"),
     ("write", "programs written", "original"),
-    ("code_only", "code-only, text", "fresh"),
+    ("code_only", "code-only in text", "fresh"),
 )
 _STYLES = ("after", "before", "direct", "fresh", "original", "neutral", "after")
-_ROW, _PANEL, _GAP, _NAMES = 21.0, 112.0, 18.0, 200.0
+_ROW, _PANEL, _GAP, _NAMES = 21.0, 104.0, 28.0, 200.0
 
 
 def pictures(data: Mapping[str, Any]) -> dict[str, Markup]:
@@ -57,17 +56,17 @@ def arms_by_tasks(data: Mapping[str, Any]) -> Markup | None:
         start = left + j * (_PANEL + _GAP)
         scale = Scale(low=0.0, high=1.0, start=start, end=start + _PANEL)
         found = [cells[i, task] for i in range(len(arms))]
-        marks += [label(start, 13, SHORT.get(task, task), class_="heading"), _axis(scale, height, found[0])]
+        marks += [label(start - 4, 13, SHORT.get(task, task), class_="heading"), _axis(scale, height, found[0])]
         marks += [_mark(d, scale, 24 + _ROW * (i + 0.5)) for i, d in enumerate(found) if d is not None]
         said.append(f"{SHORT.get(task, task)}: " + ", ".join(f"{d.label} {estimate_of(d)}" for d in found if d))
     width = left + len(tasks) * (_PANEL + _GAP)
-    return figure("Share of right answers of every arm in every task", "; ".join(said), width, height + 20, *marks)
+    return figure("Right answers of every arm in every task, in per cent", "; ".join(said), width, height + 20, *marks)
 
 
 def _axis(scale: Scale, bottom: float, first: Dot | None) -> Markup:
     places = (0.0, 0.5, 1.0)
     marks = [element("line", x1=scale.at(v), x2=scale.at(v), y1=22, y2=bottom, class_="grid") for v in places]
-    marks += [label(scale.at(v), bottom + 14, formats.percent(v), anchor="middle", class_="tick") for v in places]
+    marks += [label(scale.at(v), bottom + 14, f"{100 * v:g}", anchor="middle", class_="tick") for v in places]
     if first is not None:
         at = scale.at(first.value)
         marks.append(element("line", x1=at, x2=at, y1=22, y2=bottom, class_="reference"))

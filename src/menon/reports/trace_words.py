@@ -113,12 +113,13 @@ def direction(entry: Mapping[str, Any]) -> str:
 def verdict_of(query: Mapping[str, Any]) -> dict[str, str]:
     """Return the label, the badge's class, the sentence and the error rate in words; empty texts where missing."""
     verdict = section(query, "verdict")
-    label = str(verdict.get("label") or "")[:_LABEL]
+    label, sentence = str(verdict.get("label") or "")[:_LABEL], str(verdict.get("sentence") or "")
+    said = not label or label == "unclear" or "planted cases" in sentence  # no rate, or told already
     return {
         "label": label or "no verdict",
         "kind": VERDICTS.get(label, "unknown"),
-        "sentence": _whole_sentence(str(verdict.get("sentence") or "").removeprefix(f"{label}: ")),
-        "error_rate": error_rate(verdict.get("error_rate")) if label else "",
+        "sentence": _whole_sentence(sentence.removeprefix(f"{label}: ")),
+        "error_rate": "" if said else error_rate(verdict.get("error_rate")),
     }
 
 

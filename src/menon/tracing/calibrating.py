@@ -18,7 +18,7 @@ from menon.stats.association import ranks
 from menon.stats.interval import Interval
 from menon.stats.proportions import wilson_clustered
 from menon.tracing.features import FEATURES, QueryFeatures
-from menon.tracing.verdict import FIRM, Calibration, Label, decide, rule_index
+from menon.tracing.verdict import FIRM, Calibration, Label, label_of
 
 FEWEST = 16  # planted cases of one kind: eight to fit, eight to check
 MOST_FEATURES = 3
@@ -92,6 +92,7 @@ def calibrate(cases: Sequence[PlantedCase], *, limit: float = 0.05) -> Calibrati
         checked=len(checked),
         p=p,
         depth=cases[0].features.depth,
+        documents=min(case.features.documents for case in cases),
     )
     return _measured(rule, checked)
 
@@ -181,6 +182,7 @@ def _measured(rule: Calibration, cases: Sequence[PlantedCase]) -> Calibration:
         checked=rule.checked,
         p=rule.p,
         depth=rule.depth,
+        documents=rule.documents,
     )
 
 
@@ -188,7 +190,7 @@ def _given(case: PlantedCase, rule: Calibration) -> Label:
     values = case.features.rule_values
     if case.features.positive <= 0 or not rule.features or any(name not in values for name in rule.features):
         return Label.UNCLEAR
-    return decide(rule_index(case.features, rule.features), rule)
+    return label_of(case.features, rule)
 
 
 def _share(flags: Sequence[bool], cases: Sequence[PlantedCase]) -> Interval:

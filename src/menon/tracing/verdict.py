@@ -30,6 +30,9 @@ class Label(StrEnum):
     UNCLEAR = "unclear"
 
 
+ABSENT = "the influence is as concentrated as for memorised answers, but no influential document contains this one"
+# The shape of a ranking depends on the number of documents: with far fewer than in the planted cases no rule applies.
+SMALLEST_PART = 0.5
 FIRM = (Label.RETRIEVED, Label.PROCEDURAL)
 
 
@@ -40,7 +43,7 @@ class Calibration:
     A threshold of None: that verdict is never given. `errors` holds, for each firm verdict, how many of the cases that
     got it were of the other kind (None: no case got it); `right` and `wrong` hold the shares of each planted kind that
     got its own verdict and the other firm one. `p` is how often labels dealt out at random separate the fitted cases as
-    well.
+    well. `documents` is the smallest number of documents that the planted cases were ranked among (0: not known).
     """
 
     features: tuple[str, ...]
@@ -53,6 +56,7 @@ class Calibration:
     checked: int = 0
     p: float = 1.0
     depth: int = DEPTH
+    documents: int = 0
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.features if name not in FEATURES]
@@ -75,6 +79,7 @@ class Calibration:
             "checked": self.checked,
             "p": self.p,
             "depth": self.depth,
+            "documents": self.documents,
         }
 
     @classmethod
@@ -98,6 +103,7 @@ class Calibration:
                 checked=int(data["checked"]),
                 p=float(data["p"]),
                 depth=int(data["depth"]),
+                documents=int(data.get("documents", 0)),
             )
         except (KeyError, TypeError, AttributeError, ConfigError) as error:
             raise DataError(f"not a calibration of verdicts: {error!r}; write it with Calibration.to_json") from error
@@ -147,9 +153,10 @@ def judge(features: QueryFeatures, calibration: Calibration | None) -> Verdict:
     if calibration is None or reason is not None:
         return _verdict(Label.UNCLEAR, features, reason or "", None, None)
     index = rule_index(features, calibration.features)
-    label = decide(index, calibration)
+    label = label_of(features, calibration)
     if label is Label.UNCLEAR:
-        return _verdict(label, features, _between(index, calibration), index, None)
+        contradicted = decide(index, calibration) is Label.RETRIEVED
+        return _verdict(label, features, ABSENT if contradicted else _between(index, calibration), index, None)
     error = calibration.errors.get(label)
     return _verdict(label, features, _measured(error), index, error)
 
@@ -158,6 +165,12 @@ def rule_index(features: QueryFeatures, names: tuple[str, ...]) -> float:
     """Return the mean of the named features."""
     values = features.rule_values
     return sum(values[name] for name in names) / len(names)
+
+
+def label_of(features: QueryFeatures, calibration: Calibration) -> Label:
+    """Return the verdict of the rule; nothing is retrieved from documents none of which contains the answer."""
+    label = decide(rule_index(features, calibration.features), calibration)
+    return Label.UNCLEAR if label is Label.RETRIEVED and features.answer_top == 0 else label
 
 
 def decide(index: float, calibration: Calibration) -> Label:
@@ -216,6 +229,10 @@ def _objection(features: QueryFeatures, calibration: Calibration | None) -> str 
         return "the rule has not been calibrated on planted cases"
     if not calibration.features:
         return "the planted cases could not be told apart by these features"
+    if SMALLEST_PART * calibration.documents > features.documents:
+        return (
+            f"the rule was made on rankings of {calibration.documents:,} documents, and here are {features.documents:,}"
+        )
     missing = [name for name in calibration.features if name not in features.rule_values]
     if missing:
         return f"the rule needs what was not given here: {_named(tuple(missing))}"

@@ -144,10 +144,10 @@ def test_a_ranking_without_lexical_baselines_is_warned_of():
 
 
 def test_a_verdict_without_an_error_rate_says_so():
-    verdict = {"label": "unclear", "sentence": "Too few documents.", "error_rate": None}
+    verdict = {"label": "retrieved", "sentence": "Too few documents.", "error_rate": None}
     parsed = Page(render_trace(single(verdict=verdict)))
     assert "How often such a verdict is wrong was not measured on this corpus." in " ".join(parsed.of("judged"))
-    assert parsed.of("h1") == [trace_words.SINGLE["unclear"]]
+    assert parsed.of("h1") == [trace_words.SINGLE["retrieved"]]
 
 
 def test_labels_say_what_their_values_are():

@@ -63,7 +63,7 @@ def test_tasks_that_no_arm_changes_are_left_out():
     assert "absent" not in found["tasks"]
 
 
-def test_shapes_are_found_reversed_or_open():
+def test_shapes_are_found_not_found_or_open():
     def effect(arm, task: str, seed: int) -> float:
         jitter = 0.001 * seed
         if task == "facts":
@@ -73,12 +73,13 @@ def test_shapes_are_found_reversed_or_open():
         return {0.25: 0.3, 1.0: 0.0}.get(round(arm.code, 3), 0.5) + jitter * arm.code
 
     found = {(row["published"].split(" (")[0], row["task"]): row for row in shapes(RECIPE, values(effect))}
-    assert found["25 % code helps reasoning in text", "held_in"]["result"] == "reversed"
+    assert found["25 % code helps reasoning in text", "held_in"]["result"] == "not found"
     assert found["100 % code loses reasoning in text", "held_in"]["result"] == "found"
     lost = found["75 % code loses knowledge", "facts"]
     assert lost["result"] == "found"
     assert lost["relative"] == pytest.approx(100 * (-0.374 / 0.801 * 0.801 / 0.8), rel=0.01)
     assert found["code tasks grow with the share of code: 25 % over text", "finish"]["result"] == "cannot tell"
+    assert found["reasoning in text is flat from 25 % to 75 % code", "held_in"]["result"] == "not found"
     assert len(found) == 13
 
 

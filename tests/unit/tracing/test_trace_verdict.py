@@ -265,6 +265,23 @@ def test_without_grounds_the_verdict_is_unclear(found: QueryFeatures, rule: Cali
     assert words in verdict.sentence
 
 
+def test_nothing_is_retrieved_from_documents_that_do_not_contain_it() -> None:
+    shape = replace(RULE, features=("head_share",), retrieved_from=0.3, procedural_to=None)
+    assert judge(features(head_share=0.9), shape).label is Label.RETRIEVED
+    verdict = judge(features(head_share=0.9, answer_top=0.0), shape)
+    assert verdict.label is Label.UNCLEAR
+    assert "no influential document contains this one" in verdict.sentence
+    unknown = judge(features(head_share=0.9, answer_top=None, answer_corpus=None), shape)
+    assert unknown.label is Label.RETRIEVED  # nothing was looked for, so nothing contradicts
+
+
+def test_a_rule_made_on_many_documents_is_not_applied_to_few() -> None:
+    assert judge(features(), replace(RULE, documents=200)).label is Label.RETRIEVED
+    verdict = judge(features(), replace(RULE, documents=201))
+    assert verdict.label is Label.UNCLEAR
+    assert "the rule was made on rankings of 201 documents, and here are 100" in verdict.sentence
+
+
 def test_a_rule_for_another_depth_is_refused() -> None:
     with pytest.raises(ConfigError, match="the 5 most influential documents; the rule was made for 10"):
         judge(query_features([1.0, 2.0], depth=5), RULE)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from menon.studies.code_mixture.findings import contrasts, kinds_table, most_gained, shapes, spread
-from menon.studies.code_mixture.measures import TASKS, audit_of, differences, measures_of, over_seeds
+from menon.studies.code_mixture.measures import LEAST_BASE, TASKS, Task, audit_of, differences, measures_of, over_seeds
 from menon.studies.code_mixture.questions import held_out
 from menon.studies.code_mixture.recipe import CodeMixture, MixtureArm
 
@@ -71,7 +71,7 @@ def _arm(
         **{name: float(np.mean([model[name] for model in learnt])) for name in ("tokens", "steps", "documents")},
         "tasks": {task.name: over_seeds(ours[task.name], share=task.kind == "share") for task in TASKS},
         "against": {task.name: differences(ours[task.name], base[task.name]) for task in TASKS},
-        "relative": {task.name: _relative(ours[task.name], base[task.name]) for task in TASKS},
+        "relative": {task.name: _relative(task, ours[task.name], base[task.name]) for task in TASKS},
         "audit": audit_of([examined[arm.name, seed] for seed in recipe.seeds], recipe.tasks),
         "runs": [
             {"seed": seed, "loss": model["loss"], **{task.name: ours[task.name][place] for task in TASKS}}
@@ -86,9 +86,10 @@ def _guess(names: Sequence[str], count: int) -> float:
     return float(np.mean([max(Counter(found).values()) / len(found) for found in answers]))
 
 
-def _relative(ours: Sequence[float], base: Sequence[float]) -> float | None:
-    """Return the change of the mean as a percentage of text alone; None where that is zero."""
-    return None if not np.mean(base) else 100 * float(np.mean(ours) / np.mean(base) - 1)
+def _relative(task: Task, ours: Sequence[float], base: Sequence[float]) -> float | None:
+    """Return the change of the mean in per cent of text alone; None for shares so small that it would say nothing."""
+    mean = float(np.mean(base))
+    return None if task.kind == "share" and mean < LEAST_BASE else 100 * (float(np.mean(ours)) / mean - 1)
 
 
 def _families(recipe: CodeMixture, examined: Found) -> list[dict[str, Any]]:

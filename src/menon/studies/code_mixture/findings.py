@@ -1,7 +1,8 @@
 """What the arms say together: kinds of documents and tasks, and the published shapes, each with its evidence.
 
-A shape is `found` where the whole interval of its difference over seeds lies on the published side of zero, `reversed`
-where it lies on the other, else `cannot tell`. No correction is made for looking at several.
+A shape is `found` where the whole interval of its difference over seeds lies on the published side of zero, `not
+found` where it lies on the other (or, of a shape that is flat, off zero), else `cannot tell`: over three seeds nothing
+can be shown to be flat. No correction is made for looking at several.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from menon.studies.code_mixture.measures import SHARES, Cell, differences, over_seeds, sign_of
+from menon.studies.code_mixture.measures import LEAST_BASE, SHARES, Cell, differences, over_seeds, sign_of
 from menon.studies.code_mixture.recipe import CodeMixture, MixtureArm
 
 Values = Mapping[str, Mapping[str, Sequence[float]]]  # arm, task -> one value per seed
@@ -101,7 +102,7 @@ def shapes(recipe: CodeMixture, values: Values) -> list[dict[str, Any]]:
             return
         cell = differences(values[ours][task], values[other][task])
         base = float(np.mean(values[other][task]))
-        seen = sign_of(cell) * sign
+        seen = sign_of(cell) * sign if sign else -abs(sign_of(cell))
         found.append(
             {
                 "published": published,
@@ -109,14 +110,14 @@ def shapes(recipe: CodeMixture, values: Values) -> list[dict[str, Any]]:
                 "arm": ours,
                 "other": other,
                 "difference": cell,
-                "relative": None if base == 0 else 100 * float(cell["value"] or 0) / base,
-                "result": "found" if seen > 0 else "reversed" if seen < 0 else "cannot tell",
+                "relative": None if base < LEAST_BASE else 100 * float(cell["value"] or 0) / base,
+                "result": "found" if seen > 0 else "not found" if seen < 0 else "cannot tell",
             }
         )
 
     quarter, most, whole = by_code.get(0.25), by_code.get(0.75), by_code.get(1.0)
     shape("25 % code helps reasoning in text (+3.4 %)", "held_in", quarter, text, 1)
-    shape("75 % code still reasons about as well as 25 % or worse", "held_in", most, quarter, -1)
+    shape("reasoning in text is flat from 25 % to 75 % code", "held_in", most, quarter, 0)
     shape("100 % code loses reasoning in text (-18.3 %)", "held_in", whole, text, -1)
     shape("25 % code loses some knowledge (-3.4 %)", "facts", quarter, text, -1)
     shape("75 % code loses knowledge (-31 %)", "facts", most, text, -1)

@@ -36,6 +36,7 @@ TASKS = (
     Task(name="code_only_nats", title="loss on code-only solutions in text", kind="nats"),
     Task(name="absent_nats", title="loss on absent solutions", kind="nats"),
 )
+LEAST_BASE = 0.1  # a share right below which a relative change is mostly noise
 SHARES = tuple(task.name for task in TASKS if task.kind == "share")
 
 
