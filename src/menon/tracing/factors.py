@@ -8,7 +8,7 @@ Left out: block-diagonal factors for layers too wide for one eigendecomposition.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from menon.tracing.gradients import Tap, batches
 from menon.tracing.layers import Layers
 from menon.tracing.values import TokenSequence
 
-CHUNK = 1 << 21  # elements of per-sequence gradients that are held at once
-CACHED = 1 << 19  # the same where they are read again at once: what fits into a processor's own cache
+CHUNK = 1 << 23  # elements of per-sequence gradients that are held at once
+CACHED = 1 << 20  # of those that are formed at once: what a processor keeps near
 HEURISTIC_DAMPING = 0.1
 
 
@@ -173,14 +173,13 @@ def eigenvalues(
     """Sum the squares of exact per-sequence gradients, rotated into the eigenbasis, over `sequences`."""
     device = next(model.parameters()).device
     total = Eigenvalues(values=[torch.zeros(layer.outputs, layer.inputs, device=device) for layer in layers.items])
+    buffer = torch.empty(max(CACHED, *(layer.parameters for layer in layers.items)), device=device)
 
     def consume(position: int, a_BTI: Tensor, s_BTO: Tensor) -> None:
         a_BTI = a_BTI @ basis.inputs[position]
         s_BOT = (s_BTO @ basis.outputs[position]).transpose(1, 2)
         sums_OI = total.values[position]
-        step = max(1, CACHED // sums_OI.numel())
-        for first in range(0, a_BTI.shape[0], step):
-            gradients_BOI = torch.bmm(s_BOT[first : first + step], a_BTI[first : first + step])
+        for gradients_BOI in sequence_gradients(a_BTI, s_BOT, buffer):
             sums_OI += gradients_BOI.square_().sum(0)
 
     with Tap(model, layers) as tap:
@@ -188,6 +187,18 @@ def eigenvalues(
             tap.run(batch, consume, sampled=seed)
     total.documents = len({sequence.document for sequence in sequences if len(sequence.ids) > 1})
     return total
+
+
+def sequence_gradients(a_BTI: Tensor, s_BOT: Tensor, buffer: Tensor) -> Iterator[Tensor]:
+    """Yield the gradients (C, O, I) of a few sequences at a time, in `buffer`, which the next ones overwrite.
+
+    Fresh memory for every product would cost as much as the product.
+    """
+    O, I = s_BOT.shape[1], a_BTI.shape[2]
+    step = max(1, min(buffer.numel(), CACHED) // (O * I))
+    for first in range(0, a_BTI.shape[0], step):
+        a_CTI, s_COT = a_BTI[first : first + step], s_BOT[first : first + step]
+        yield torch.bmm(s_COT, a_CTI, out=buffer[: len(a_CTI) * O * I].view(len(a_CTI), O, I))
 
 
 @dataclass(slots=True, kw_only=True)

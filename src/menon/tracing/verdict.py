@@ -229,10 +229,10 @@ def _objection(features: QueryFeatures, calibration: Calibration | None) -> str 
         return "the rule has not been calibrated on planted cases"
     if not calibration.features:
         return "the planted cases could not be told apart by these features"
-    if SMALLEST_PART * calibration.documents > features.documents:
-        return (
-            f"the rule was made on rankings of {calibration.documents:,} documents, and here are {features.documents:,}"
-        )
+    needed = math.ceil(SMALLEST_PART * calibration.documents)
+    if features.documents < needed:
+        made = f"the rule was made on rankings of {calibration.documents:,} documents"
+        return f"{made}, and here are {features.documents:,} ({needed:,} are needed)"
     missing = [name for name in calibration.features if name not in features.rule_values]
     if missing:
         return f"the rule needs what was not given here: {_named(tuple(missing))}"

@@ -279,7 +279,7 @@ def test_a_rule_made_on_many_documents_is_not_applied_to_few() -> None:
     assert judge(features(), replace(RULE, documents=200)).label is Label.RETRIEVED
     verdict = judge(features(), replace(RULE, documents=201))
     assert verdict.label is Label.UNCLEAR
-    assert "the rule was made on rankings of 201 documents, and here are 100" in verdict.sentence
+    assert "the rule was made on rankings of 201 documents, and here are 100 (101 are needed)" in verdict.sentence
 
 
 def test_a_rule_for_another_depth_is_refused() -> None:
