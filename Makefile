@@ -9,6 +9,8 @@ BIN       := $(VENV)/bin
 MENON     := $(BIN)/menon
 BASE      := $(VENV)/.installed-base
 DEV       := $(VENV)/.installed-dev
+# What influence is tested against; without its dependencies, of which torchvision breaks transformers on a CPU build.
+ORACLE    := kronfluence==1.0.1 einconv==0.1.0 einops==0.8.2 opt_einsum==3.4.0
 # Bytecode is compiled on first use: compiling all packages up front is time that no run needs.
 INSTALL   := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_FLAGS) -c constraints.txt
 
@@ -33,6 +35,7 @@ $(BASE): pyproject.toml constraints.txt | $(BIN)/python
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing Menon and its development tools into $(VENV)"
 	@$(INSTALL) -e '.[dev]'
+	@$(INSTALL) --no-deps $(ORACLE) || echo "$(ORACLE): not installed; the tests against kronfluence are skipped"
 	@touch $(BASE) $@
 
 demo: $(BASE) ## a small model teaches itself to reason; is it reasoning?

@@ -63,7 +63,7 @@ def collated(rows: list[TokenSequence]) -> dict[str, torch.Tensor]:
 
 
 def make_task(names: list[str]) -> Any:
-    from kronfluence.task import Task
+    from kronfluence.task import Task  # pyright: ignore[reportMissingImports]
 
     class LanguageModelling(Task):
         seed = 0
@@ -91,9 +91,9 @@ def make_task(names: list[str]) -> Any:
 
 
 def kronfluence_scores(model: Any, names: list[str], folder: Path, *, strategy: str) -> np.ndarray:
-    from kronfluence.analyzer import Analyzer, prepare_model
-    from kronfluence.arguments import FactorArguments, ScoreArguments
-    from kronfluence.utils.dataset import DataLoaderKwargs
+    from kronfluence.analyzer import Analyzer, prepare_model  # pyright: ignore[reportMissingImports]
+    from kronfluence.arguments import FactorArguments, ScoreArguments  # pyright: ignore[reportMissingImports]
+    from kronfluence.utils.dataset import DataLoaderKwargs  # pyright: ignore[reportMissingImports]
 
     task = make_task(names)
     analyzer = Analyzer(

@@ -8,7 +8,7 @@ Left out: block-diagonal factors for layers too wide for one eigendecomposition.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -176,11 +176,12 @@ def eigenvalues(
     buffer = torch.empty(max(CACHED, *(layer.parameters for layer in layers.items)), device=device)
 
     def consume(position: int, a_BTI: Tensor, s_BTO: Tensor) -> None:
-        a_BTI = a_BTI @ basis.inputs[position]
-        s_BOT = (s_BTO @ basis.outputs[position]).transpose(1, 2)
+        a_BTI, s_BTO = a_BTI @ basis.inputs[position], s_BTO @ basis.outputs[position]
         sums_OI = total.values[position]
-        for gradients_BOI in sequence_gradients(a_BTI, s_BOT, buffer):
-            sums_OI += gradients_BOI.square_().sum(0)
+        step = max(1, CACHED // sums_OI.numel())
+        for first in range(0, a_BTI.shape[0], step):
+            rows = slice(first, first + step)
+            sums_OI += sequence_gradients(a_BTI[rows], s_BTO[rows], buffer).square_().sum(0)
 
     with Tap(model, layers) as tap:
         for batch in batches(sequences, tokens_per_batch):
@@ -189,16 +190,18 @@ def eigenvalues(
     return total
 
 
-def sequence_gradients(a_BTI: Tensor, s_BOT: Tensor, buffer: Tensor) -> Iterator[Tensor]:
-    """Yield the gradients (C, O, I) of a few sequences at a time, in `buffer`, which the next ones overwrite.
+def sequence_gradients(a_CTI: Tensor, s_CTO: Tensor, buffer: Tensor) -> Tensor:
+    """Return the gradient (C, O, I) of every sequence, in `buffer`.
 
-    Fresh memory for every product would cost as much as the product.
+    Fresh memory for every product would cost as much as the product, and so would products that no cache holds.
     """
-    O, I = s_BOT.shape[1], a_BTI.shape[2]
-    step = max(1, min(buffer.numel(), CACHED) // (O * I))
-    for first in range(0, a_BTI.shape[0], step):
-        a_CTI, s_COT = a_BTI[first : first + step], s_BOT[first : first + step]
-        yield torch.bmm(s_COT, a_CTI, out=buffer[: len(a_CTI) * O * I].view(len(a_CTI), O, I))
+    C, inputs, outputs = len(a_CTI), a_CTI.shape[2], s_CTO.shape[2]
+    found_COI = buffer[: C * outputs * inputs].view(C, outputs, inputs)
+    s_COT, step = s_CTO.transpose(1, 2), max(1, CACHED // (outputs * inputs))
+    for first in range(0, C, step):
+        rows = slice(first, first + step)
+        torch.bmm(s_COT[rows], a_CTI[rows], out=found_COI[rows])
+    return found_COI
 
 
 @dataclass(slots=True, kw_only=True)

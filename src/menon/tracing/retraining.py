@@ -265,7 +265,7 @@ class _Stack:
         if hasattr(self.model, "set_attn_implementation"):
             self.model.set_attn_implementation("eager")  # torch's fused attention cannot be stacked
         self.buffers = dict(self.model.named_buffers())
-        self.losses = vmap(lambda *given: self.losses_by_row(*given).sum())
+        self.losses: Callable[..., Tensor] = vmap(lambda *given: self.losses_by_row(*given).sum())
 
     def losses_by_row(self, parameters: Parameters, tokens_BT: Tensor, weights_BT: Tensor) -> Tensor:
         """Return the weighted negative log-likelihood of every row."""

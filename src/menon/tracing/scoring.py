@@ -15,7 +15,7 @@ from torch import Tensor
 
 from menon.core.errors import DataError
 from menon.tracing.bank import QueryBank, whole_is_cheaper
-from menon.tracing.factors import CHUNK
+from menon.tracing.factors import CHUNK, sequence_gradients
 from menon.tracing.gradients import Tap, batches, collate
 from menon.tracing.layers import Layers
 from menon.tracing.values import TokenSequence
@@ -54,6 +54,8 @@ def score_documents(
     squares_N, losses_N = np.zeros(documents), np.zeros(documents)
     directions = [_flat(bank, position, layers) for position in range(len(layers.items))]
     device = next(model.parameters()).device
+    formed = [len(flat_XK) for flat_XK in directions if flat_XK is not None]
+    buffer = torch.empty(max(CHUNK, *formed) if formed else 0, device=device)
     with Tap(model, layers) as tap:
         for batch in batches(sequences, tokens_per_batch):
             size = len(batch.sequences)
@@ -65,7 +67,7 @@ def score_documents(
             ) -> None:
                 direction = directions[position]
                 if direction is not None:
-                    _by_gradient(a_BTI, s_BTO, direction, scores, squares)
+                    _by_gradient(a_BTI, s_BTO, direction, scores, squares, buffer)
                 else:
                     _by_tokens(a_BTI, s_BTO, bank, position, scores, squares)
 
@@ -96,14 +98,13 @@ def _flat(bank: QueryBank, position: int, layers: Layers) -> Tensor | None:
     return whole.reshape(whole.shape[0], -1).T
 
 
-def _by_gradient(a_BTI: Tensor, s_BTO: Tensor, flat_XK: Tensor, scores_BK: Tensor, squares_B: Tensor) -> None:
-    size = a_BTI.shape[2] * s_BTO.shape[2]
-    step = max(1, CHUNK // size)
-    s_BOT = s_BTO.transpose(1, 2)
+def _by_gradient(
+    a_BTI: Tensor, s_BTO: Tensor, flat_XK: Tensor, scores_BK: Tensor, squares_B: Tensor, buffer: Tensor
+) -> None:
+    step = max(1, len(buffer) // len(flat_XK))
     for start in range(0, a_BTI.shape[0], step):
         rows = slice(start, start + step)
-        gradients_BX = torch.bmm(s_BOT[rows], a_BTI[rows]).flatten(1)
-        scores_BK[rows] += gradients_BX @ flat_XK
+        scores_BK[rows] += sequence_gradients(a_BTI[rows], s_BTO[rows], buffer).flatten(1) @ flat_XK
     squares_B += _squared_norms(a_BTI, s_BTO)
 
 

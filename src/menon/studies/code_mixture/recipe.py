@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from menon.core.errors import ConfigError
 from menon.core.recipe import Section
 from menon.problems.known.families import FAMILIES_KNOWN
-from menon.studies.known.training import ModelSize
+from menon.studies.known.size import ModelSize
 from menon.teaching.config import TrainConfig
 
 STREAMS = ("text", "code", "bare", "commented", "other", "markup", "aligned", "unaligned", "answers")

@@ -11,11 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from menon.core.errors import ConfigError
 from menon.core.progress import Progress, Silent
-from menon.core.recipe import Section
 from menon.core.seeds import seed_for
 from menon.models.embedded import build_model, build_tokenizer
 from menon.models.load import load_model, save_model, weights_hash
@@ -23,6 +20,7 @@ from menon.problems.known.corpus import tokenizer_texts
 from menon.problems.known.values import KnownDocument
 from menon.store import Run, UnitWriter, atomic_directory, atomic_remove
 from menon.store.units import Name, title
+from menon.studies.known.size import ModelSize
 from menon.teaching.config import TrainConfig
 from menon.teaching.rows import Row, bucket
 from menon.teaching.train import STATE, load_state, make_optimizer, save_state, train
@@ -30,14 +28,6 @@ from menon.teaching.train import STATE, load_state, make_optimizer, save_state, 
 BLOCK = 50  # optimizer steps per point of the learning curve
 SAVE_EVERY = 4  # points of the curve between states on disk
 Documents = Callable[[int], KnownDocument]
-
-
-class ModelSize(Section):
-    """The size of a model that is built here."""
-
-    width: int = Field(default=64, ge=8, description="numbers per token")
-    layers: int = Field(default=2, ge=1)
-    heads: int = Field(default=4, ge=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

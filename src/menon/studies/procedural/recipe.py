@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from menon.core.errors import ConfigError
 from menon.core.recipe import Section
 from menon.problems.known.mixture import KINDS, KnownMixture
-from menon.studies.known.training import ModelSize
+from menon.studies.known.size import ModelSize
 from menon.teaching.config import TrainConfig
 from menon.tracing.config import TraceConfig
 
