@@ -55,7 +55,7 @@ check: $(DEV) ## lint, format, types, layers, unit tests
 benchmark: $(DEV) ## every benchmark, one JSON object per line
 	@$(INSTALL) -e '.[dev,bench]'
 	@for file in benchmarks/[!_]*.py; do \
-		case $$file in */quiet_star.py) short=--quick ;; *) short= ;; esac; \
+		case $$file in */quiet_star.py|*/influence.py) short=--quick ;; *) short= ;; esac; \
 		$(BIN)/python $$file --json $$short || exit 1; \
 	done
 

@@ -27,7 +27,6 @@ from menon.tracing.retraining import (
     log_likelihoods,
     removal_curves,
     retrain,
-    spearman,
     train_together,
 )
 from menon.tracing.values import TokenSequence
@@ -203,18 +202,6 @@ def test_linear_datamodeling_score_of_known_effects() -> None:
     assert found[:2] == pytest.approx([1, -1])
     assert abs(found[2]) < 0.2
     assert linear_datamodeling_scores(np.zeros((3, 40)), kept_MN, outcomes_MQ).tolist() == [0, 0, 0]
-
-
-def test_spearman_counts_ties_by_their_mean_rank() -> None:
-    rng = np.random.default_rng(seed_for("influence tests", "ties"))
-    for _ in range(20):
-        one_N, other_N = rng.integers(0, 5, 12), rng.integers(0, 5, 12)
-        ranks: list[list[float]] = [
-            [sum(y < x for y in values) + sum(y == x for y in values) / 2 for x in values]
-            for values in (one_N, other_N)
-        ]
-        assert spearman(one_N, other_N) == pytest.approx(float(np.asarray(np.corrcoef(ranks))[0, 1]))
-    assert spearman(np.ones(4), np.arange(4)) == 0
 
 
 def test_bad_input_is_named() -> None:

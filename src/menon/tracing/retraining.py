@@ -24,6 +24,7 @@ from torch.func import functional_call, vmap
 from menon.core.errors import ConfigError
 from menon.core.progress import Progress, Silent
 from menon.core.seeds import content_id, seed_for
+from menon.stats.association import spearman
 from menon.stats.interval import Interval
 from menon.stats.means import mean_interval
 from menon.tracing.gradients import collate
@@ -193,20 +194,8 @@ def linear_datamodeling_scores(scores_QN: np.ndarray, kept_MN: np.ndarray, logp_
             "(M, N) and (M, Q) with at least 3 sets M"
         )
     sums_MQ = kept_MN.astype(np.float64) @ scores_QN.T.astype(np.float64)
-    return np.array([spearman(one, other) for one, other in zip(sums_MQ.T, logp_MQ.T, strict=True)])
-
-
-def spearman(one_N: np.ndarray, other_N: np.ndarray) -> float:
-    """Return the rank correlation with mean ranks for ties; 0 where one side is constant."""
-    ranks = [_ranks(x) - (len(x) - 1) / 2 for x in (one_N, other_N)]
-    scale = float((ranks[0] @ ranks[0]) * (ranks[1] @ ranks[1])) ** 0.5
-    return float(ranks[0] @ ranks[1]) / scale if scale else 0.0
-
-
-def _ranks(x_N: np.ndarray) -> np.ndarray:
-    _, group_N, counts_G = np.unique(x_N, return_inverse=True, return_counts=True)
-    ends_G = np.cumsum(counts_G)
-    return (ends_G - (counts_G + 1) / 2)[group_N]
+    found = [spearman(one, other) for one, other in zip(sums_MQ.T, logp_MQ.T, strict=True)]
+    return np.nan_to_num(np.array(found))  # a method that scores all documents alike predicts nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
