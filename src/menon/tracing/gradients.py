@@ -122,6 +122,7 @@ class Tap:
             labels_BT = tokens_BT[:, 1:]
             if sampled is not None:
                 labels_BT = draw_labels(logps_BTV.detach(), batch, sampled)
+                weights_BT = weights_BT.sqrt()  # the curvature of a loss with weight w is w times that without
             nll_BT = -logps_BTV.gather(-1, labels_BT[..., None])[..., 0] * weights_BT[:, 1:]
             losses_B = nll_BT.sum(1)
             if not bool(torch.isfinite(losses_B.detach()).all()):

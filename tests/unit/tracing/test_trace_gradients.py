@@ -154,3 +154,22 @@ def test_a_layer_that_is_used_twice_counts_both_uses():
     assert torch.allclose(found[0], shared.down_proj.weight.grad, atol=1e-5)  # type: ignore[union-attr, arg-type]
     sums = covariance(model, layers, SEQUENCES, tokens_per_batch=64, seed=0)
     assert sums.inputs[0].shape == (24, 24)
+
+
+def test_the_curvature_of_a_weighted_loss_has_the_weight_and_not_its_square():
+    model = MODELS["llama"]
+    layers = traced_layers(model, select="*.1.*down_proj")
+
+    def mean_square(weight: float) -> float:
+        # Many documents of the same tokens: the labels differ, so this is an expectation.
+        same = [TokenSequence(document=i, ids=(3, 5, 7), prompt=3, prompt_weight=weight) for i in range(400)]
+        found: list[float] = []
+        with Tap(model, layers) as tap:
+            tap.run(
+                collate(same),
+                lambda _, a, s: found.append(float(torch.einsum("bto,bti->boi", s, a).square().sum())),
+                sampled=1,
+            )
+        return found[0]
+
+    assert mean_square(0.25) == pytest.approx(0.25 * mean_square(1.0), rel=1e-4)
