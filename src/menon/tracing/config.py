@@ -22,7 +22,9 @@ class TraceConfig(Section):
     damping: float | None = Field(
         default=None, gt=0, description="added to every eigenvalue; without it 0.1 x their mean in each layer"
     )
-    rank: int = Field(default=32, ge=0, description="rank that query gradients are kept at; 0 keeps them whole")
+    rank: int = Field(
+        default=32, ge=0, description="rank of query gradients where that is cheaper than whole; 0: always whole"
+    )
     factor_documents: int = Field(
         default=0, ge=0, description="documents that the curvature is measured on; 0 takes all"
     )
