@@ -125,7 +125,8 @@ def kronfluence_scores(model: Any, names: list[str], folder: Path, *, strategy: 
         per_device_train_batch_size=32,
         score_args=ScoreArguments(damping_factor=None),
     )
-    return analyzer.load_pairwise_scores("scores")["all_modules"].float().numpy()
+    scores: Any = analyzer.load_pairwise_scores("scores")
+    return scores["all_modules"].float().numpy()
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt_neox"])
