@@ -29,7 +29,7 @@ from _influence_task import build_model, document, load, queries, train
 from quiet_star import peak_bytes, reset_peak
 
 STAGES = ("covariance", "eigendecomposition", "eigenvalues", "queries", "pairwise")
-GROWTH = (1000, 10_000, 100_000)
+GROWTH = (1000, 3000, 10_000, 30_000, 100_000)
 TARGETS = {"seconds kronfluence/menon": 3.0, "r": 0.97}
 MB = 2**20
 SHARD = 2000
